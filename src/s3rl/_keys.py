@@ -1,0 +1,79 @@
+"""Every slot name that s3rl reads or writes, resolved once from ``key_added``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SPATIAL = "spatial"
+SPATIAL_NEIGHBORS = "spatial"
+COUNTS = "counts"
+X_PCA = "X_pca"
+
+
+def connectivities_of(key: str) -> str:
+    """Name in ``obsp`` of the graph that squidpy and scanpy write for ``key_added=key``."""
+    return f"{key}_connectivities"
+
+
+@dataclass(frozen=True)
+class NeighborsKeys:
+    """Slots of the signed graph (``pp.signed_neighbors``)."""
+
+    key_added: str = "s3rl"
+
+    @property
+    def connectivities(self) -> str:
+        """``obsp``: attraction, symmetric, zero diagonal."""
+        return f"{self.key_added}_connectivities"
+
+    @property
+    def distances(self) -> str:
+        """``obsp``: 1 - similarity of the attracting pairs; scanpy needs it beside the connectivities."""
+        return f"{self.key_added}_distances"
+
+    @property
+    def repulsions(self) -> str:
+        """``obsp``: repulsion; not named connectivities, since squidpy reads only indices."""
+        return f"{self.key_added}_repulsions"
+
+    @property
+    def uns(self) -> str:
+        """``uns``: the dictionary that names the three matrices and keeps the parameters."""
+        return f"{self.key_added}_neighbors"
+
+
+@dataclass(frozen=True)
+class ModelKeys:
+    """Slots of a fitted model (``tl.s3rl``, ``tl.transfer``)."""
+
+    key_added: str = "s3rl"
+
+    @property
+    def embedding(self) -> str:
+        """``obsm``: float32 (n, d)."""
+        return f"X_{self.key_added}"
+
+    @property
+    def probabilities(self) -> str:
+        """``obsm``: float32 (n, c)."""
+        return f"{self.key_added}_probabilities"
+
+    @property
+    def domain(self) -> str:
+        """``obs``: categorical of str."""
+        return f"{self.key_added}_domain"
+
+    @property
+    def colors(self) -> str:
+        """``uns``: one colour for each category of the domain."""
+        return f"{self.domain}_colors"
+
+    @property
+    def layer(self) -> str:
+        """``layers``: denoised expression, float32 (n, g)."""
+        return self.key_added
+
+    @property
+    def uns(self) -> str:
+        """``uns``: parameters, input keys, history, prototypes, version, seed."""
+        return self.key_added

@@ -1,0 +1,1 @@
+"""Bridge: the only code that knows AnnData and SpatialData objects."""

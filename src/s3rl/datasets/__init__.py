@@ -1,0 +1,5 @@
+"""Simulated tissue, and public data fetched on demand."""
+
+from s3rl._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(__name__, {"simulated_cortex": "_simulated_cortex"})

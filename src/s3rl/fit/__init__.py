@@ -1,0 +1,1 @@
+"""Core: parameters, training loop, checkpoints and model folders."""

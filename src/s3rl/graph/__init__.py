@@ -1,0 +1,1 @@
+"""Core: graphs as sparse matrices; knows neither tables nor files."""

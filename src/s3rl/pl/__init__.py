@@ -1,0 +1,14 @@
+"""Plots of what is in the slots; nothing is computed but what is drawn."""
+
+from s3rl._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(
+    __name__,
+    {
+        "domains": "_domains",
+        "history": "_history",
+        "prototypes": "_prototypes",
+        "signed_graph": "_signed_graph",
+        "denoising": "_denoising",
+    },
+)

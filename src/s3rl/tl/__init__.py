@@ -1,0 +1,14 @@
+"""Tools: train, transfer, cluster, match labels."""
+
+from s3rl._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(
+    __name__,
+    {
+        "s3rl": "_s3rl",
+        "S3RLParams": "_s3rl",
+        "transfer": "_transfer",
+        "cluster": "_cluster",
+        "match_labels": "_match_labels",
+    },
+)
