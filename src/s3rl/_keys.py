@@ -37,6 +37,11 @@ class NeighborsKeys:
         return f"{self.key_added}_repulsions"
 
     @property
+    def kinds(self) -> str:
+        """``obsp``: bit mask of the reasons for each edge; bit k stands for ``uns[...]["kinds"][k]``."""
+        return f"{self.key_added}_kinds"
+
+    @property
     def uns(self) -> str:
         """``uns``: the dictionary that names the three matrices and keeps the parameters."""
         return f"{self.key_added}_neighbors"
