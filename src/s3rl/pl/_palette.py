@@ -1,4 +1,4 @@
-"""Default colours of the plots; ``tl`` takes them from ``s3rl._slots.palette``, since ``tl`` and ``pl`` are siblings."""
+"""Default colours of the plots; ``tl`` takes them from ``s3rl._slots.palette``: ``tl`` and ``pl`` are siblings."""
 
 from s3rl._slots.palette import UNLABELLED, domain_colors
 
