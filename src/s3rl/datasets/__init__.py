@@ -2,4 +2,7 @@
 
 from s3rl._lazy import attach as _attach
 
-__getattr__, __dir__, __all__ = _attach(__name__, {"simulated_cortex": "_simulated_cortex"})
+__getattr__, __dir__, __all__ = _attach(
+    __name__,
+    {"simulated_cortex": "_simulated_cortex", "CortexParams": "_params"},
+)
