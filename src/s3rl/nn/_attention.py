@@ -1,0 +1,112 @@
+"""Scaled dot-product attention over neighbours, with memory linear in the number of spots."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from s3rl.nn._sparse import Neighborhood
+
+_EDGES_AT_ONCE = 1 << 18
+
+
+def neighbor_attention(
+    query: Tensor, key: Tensor, value: Tensor, graph: Neighborhood, scale: float, kept: Tensor | None = None
+) -> Tensor:
+    """Attend from each spot to its neighbours (equation 2, the sum over N(i)).
+
+    Edges are gathered in blocks and only the (e,) attention weights are kept for the backward pass; sums run over CSR
+    rows, never through atomic scatters, so that the same input gives the same bits.
+
+    Parameters
+    ----------
+    query, key
+        (n, k).
+    value
+        (n, d).
+    graph
+        Neighbours of each spot, e directed edges.
+    scale
+        Factor of the logits, 1 / sqrt(channels).
+    kept
+        Boolean (e,): edges that take part; None keeps all.
+
+    Returns
+    -------
+    Tensor
+        (n, d); zeros for a spot without neighbours.
+    """
+    return _Attention.apply(query, key, value, graph, scale, kept)
+
+
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, query, key, value, graph, scale, kept):  # type: ignore[no-untyped-def]
+        logits = _dot(query, key, graph).mul_(scale)
+        if kept is not None:
+            logits.masked_fill_(~kept, -torch.inf)
+        weights = _softmax(logits, graph)
+        ctx.save_for_backward(query, key, value, weights)
+        ctx.graph, ctx.scale = graph, scale
+        return graph.product(weights, value)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        query, key, value, weights = ctx.saved_tensors
+        graph = ctx.graph
+        grad = grad.contiguous()
+        through = _dot(grad, value, graph)
+        mean = graph.segment(weights * through, "sum")
+        by_logit = weights * (through - mean[graph.rows]) * ctx.scale
+        return (
+            graph.product(by_logit, key),
+            graph.transposed_product(by_logit, query),
+            graph.transposed_product(weights, grad),
+            None,
+            None,
+            None,
+        )
+
+
+def _dot(left: Tensor, right: Tensor, graph: Neighborhood) -> Tensor:
+    """Inner product of the two ends of each edge, (e,)."""
+    out = left.new_empty(graph.n_edges)
+    for start in range(0, graph.n_edges, _EDGES_AT_ONCE):
+        part = slice(start, start + _EDGES_AT_ONCE)
+        torch.sum(left[graph.rows[part]] * right[graph.columns[part]], dim=1, out=out[part])
+    return out
+
+
+def _softmax(logits: Tensor, graph: Neighborhood) -> Tensor:
+    """Softmax of (e,) logits over the neighbours of each row; a row whose edges are all dropped gets zeros."""
+    top = graph.segment(logits, "max")
+    top = torch.where(torch.isfinite(top), top, torch.zeros_like(top))
+    weights = torch.exp(logits - top[graph.rows])
+    total = graph.segment(weights, "sum").clamp_min(torch.finfo(weights.dtype).tiny)
+    return weights / total[graph.rows]
+
+
+def edge_products(left: Tensor, right: Tensor, graph: Neighborhood) -> Tensor:
+    """Inner products ``left_i . right_j`` over the edges of a graph, (e,), with deterministic gradients.
+
+    Parameters
+    ----------
+    left, right
+        (n, d).
+    graph
+        Edges i -> j.
+    """
+    return _EdgeProducts.apply(left, right, graph)
+
+
+class _EdgeProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, left, right, graph):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(left, right)
+        ctx.graph = graph
+        return _dot(left, right, graph)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        left, right = ctx.saved_tensors
+        return ctx.graph.product(grad, right), ctx.graph.transposed_product(grad, left), None

@@ -1,0 +1,108 @@
+"""The autoencoder: expression and graph in, embedding, affinities and factorised reconstruction out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from s3rl.nn._diffusion import Diffusion
+from s3rl.nn._graph_transformer import ExpressionDecoderLayer, ExpressionEncoderLayer, GraphTransformerLayer
+from s3rl.nn._prototypes import PrototypeHead
+from s3rl.nn._sparse import Neighborhood, SparseMatrix
+
+
+class Reconstruction(NamedTuple):
+    """Factors of the reconstruction ``spots @ genes.T``."""
+
+    spots: Tensor
+    genes: Tensor
+
+
+class SeparableAutoencoder(nn.Module):
+    """Two graph-transformer layers in, two out, with hyperspherical prototypes on the embedding (section 4.4).
+
+    Parameters
+    ----------
+    n_genes, n_hidden, n_latent
+        Channels g, of the hidden layers, and d.
+    n_heads
+        Attention heads of each layer, averaged.
+    head
+        Prototypes and their rotation.
+    linear_embedding
+        Whether the embedding leaves the second layer without ELU, centred and scaled over all spots.
+    generator
+        Source of the initial weights; None draws from seed 0.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> from s3rl.nn import Neighborhood, PrototypeHead, SeparableAutoencoder, SparseMatrix, hyperspherical_prototypes
+    >>> x = SparseMatrix.from_scipy(sp.csr_matrix(np.eye(4, 6)))
+    >>> graph = Neighborhood.from_scipy(sp.csr_matrix(np.ones((4, 4))))
+    >>> model = SeparableAutoencoder(6, 8, 5, head=PrototypeHead(hyperspherical_prototypes(2, 5)))
+    >>> z = model.encode(x, graph)
+    >>> z.shape, model.head(z).shape
+    (torch.Size([4, 5]), torch.Size([4, 2]))
+    """
+
+    def __init__(
+        self,
+        n_genes: int,
+        n_hidden: int,
+        n_latent: int,
+        *,
+        head: PrototypeHead,
+        n_heads: int = 1,
+        linear_embedding: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        generator = generator or torch.Generator().manual_seed(0)
+        self.linear_embedding = linear_embedding
+        self.expression_encoder = ExpressionEncoderLayer(n_genes, n_hidden, n_heads, generator)
+        self.encoder = GraphTransformerLayer(n_hidden, n_latent, n_heads, generator)
+        self.decoder = GraphTransformerLayer(n_latent, n_hidden, n_heads, generator)
+        self.expression_decoder = ExpressionDecoderLayer(n_hidden, n_genes, n_heads, generator)
+        self.hidden_scale = nn.BatchNorm1d(n_hidden, momentum=1.0)
+        self.latent_scale = nn.BatchNorm1d(n_latent, affine=False, momentum=1.0)
+        self.head = head
+
+    def encode(
+        self,
+        x: SparseMatrix,
+        graph: Neighborhood,
+        diffusion: Diffusion | None = None,
+        masked: Tensor | None = None,
+        kept: Tensor | None = None,
+    ) -> Tensor:
+        """Embed sparse expression (n, g) as z (n, d).
+
+        Parameters
+        ----------
+        x
+            Expression.
+        graph
+            Semantic graph E'.
+        diffusion
+            Smoothing of the hidden layer before its activation; None leaves it out, as in the paper.
+        masked
+            Boolean (n,): spots replaced by the token.
+        kept
+            Boolean (e,): edges that take part.
+        """
+        hidden = self.expression_encoder.attend(self.expression_encoder.project(x, masked), graph, kept)
+        if diffusion is not None:
+            hidden = diffusion(hidden)
+        hidden = functional.elu(self.hidden_scale(hidden))
+        z = self.encoder(hidden, graph, kept)
+        return self.latent_scale(z if self.linear_embedding else functional.elu(z))
+
+    def decode(self, z: Tensor, graph: Neighborhood, kept: Tensor | None = None) -> Reconstruction:
+        """Reconstruct expression from z (n, d) as factors (n, r) and (g, r)."""
+        return Reconstruction(
+            *self.expression_decoder.factors(functional.elu(self.decoder(z, graph, kept)), graph, kept)
+        )

@@ -1,0 +1,145 @@
+"""Sparse graphs and sparse inputs as torch CSR tensors, with the transposed copy that backward products need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SparseMatrix:
+    """A constant sparse matrix with its transpose.
+
+    Attributes
+    ----------
+    forward
+        CSR tensor (n, m).
+    backward
+        Its transpose as a CSR tensor (m, n): converting and sorting it anew in each step costs as much as the product.
+    """
+
+    forward: Tensor
+    backward: Tensor
+
+    @classmethod
+    def from_scipy(cls, matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> SparseMatrix:
+        """Copy a scipy matrix to ``device`` as float32; devices without sparse products keep it on the CPU."""
+        where = sparse_device(device)
+        return cls(csr_tensor(matrix, where), csr_tensor(sp.csr_matrix(matrix.T), where))
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, m)."""
+        return self.forward.shape
+
+    def __matmul__(self, dense: Tensor) -> Tensor:
+        """Product (n, m) @ (m, k), differentiable in the dense factor."""
+        return _ConstantProduct.apply(dense, self.forward, self.backward)
+
+
+class _ConstantProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.transposed = transposed
+        return multiply(matrix, dense)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
+        return multiply(ctx.transposed, grad), None, None
+
+
+def sparse_device(device: torch.device | str) -> torch.device:
+    """Device that holds sparse tensors for ``device``: the same, but for Apple's, which has no CSR products."""
+    device = torch.device(device)
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def csr_tensor(matrix: sp.csr_matrix, device: torch.device) -> Tensor:
+    """Float32 CSR tensor of a scipy matrix; 32-bit indices where they suffice, which the products read faster."""
+    kind = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(matrix.indptr.astype(kind)),
+        torch.from_numpy(matrix.indices.astype(kind)),
+        torch.from_numpy(matrix.data.astype(np.float32)),
+        matrix.shape,
+        device=device,
+        check_invariants=False,
+    )
+
+
+def multiply(matrix: Tensor, dense: Tensor) -> Tensor:
+    """CSR (n, m) @ dense (m, k) on the device of the matrix, returned on the device of ``dense``."""
+    return (matrix @ dense.contiguous().to(matrix.device)).to(dense.device)
+
+
+@dataclass(frozen=True)
+class Neighborhood:
+    """A directed graph for attention: row i lists the neighbours that spot i reads.
+
+    Attributes
+    ----------
+    pointers, columns
+        CSR structure, (n + 1,) and (e,).
+    rows
+        Row of each edge, (e,).
+    transposed_pointers, transposed_columns
+        CSR structure of the transpose.
+    permutation
+        Edge in row order for each edge of the transpose, (e,).
+    """
+
+    pointers: Tensor
+    columns: Tensor
+    rows: Tensor
+    transposed_pointers: Tensor
+    transposed_columns: Tensor
+    permutation: Tensor
+
+    @classmethod
+    def from_scipy(cls, graph: sp.csr_matrix, device: torch.device | str = "cpu") -> Neighborhood:
+        """Take the sparsity pattern of an (n, n) matrix; its values are not used."""
+        graph = sp.csr_matrix(graph)
+        graph.sort_indices()
+        order = sp.csr_matrix((np.arange(1, graph.nnz + 1), graph.indices, graph.indptr), graph.shape)
+        flipped = sp.csr_matrix(order.T)
+        flipped.sort_indices()
+        rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
+        parts = (graph.indptr, graph.indices, rows, flipped.indptr, flipped.indices, flipped.data - 1)
+        return cls(*(torch.from_numpy(np.asarray(part, dtype=np.int64)).to(device) for part in parts))
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of rows."""
+        return self.pointers.shape[0] - 1
+
+    @property
+    def n_edges(self) -> int:
+        """Number of directed edges."""
+        return self.columns.shape[0]
+
+    def segment(self, values: Tensor, reduce: str) -> Tensor:
+        """Reduce edge values (e, ...) over the neighbours of each row to (n, ...); an empty row gives 0."""
+        return torch.segment_reduce(
+            values, reduce, offsets=self.pointers, axis=0, initial=0 if reduce == "sum" else None
+        )
+
+    def product(self, weights: Tensor, dense: Tensor) -> Tensor:
+        """Sum over neighbours j of ``weights[i, j] * dense[j]``, (n, k)."""
+        return _weighted(self.pointers, self.columns, weights, dense)
+
+    def transposed_product(self, weights: Tensor, dense: Tensor) -> Tensor:
+        """Sum over readers i of ``weights[i, j] * dense[i]``, (n, k)."""
+        return _weighted(self.transposed_pointers, self.transposed_columns, weights[self.permutation], dense)
+
+
+def _weighted(pointers: Tensor, columns: Tensor, weights: Tensor, dense: Tensor) -> Tensor:
+    n = pointers.shape[0] - 1
+    where = sparse_device(dense.device)
+    matrix = torch.sparse_csr_tensor(
+        pointers.to(where), columns.to(where), weights.to(where), (n, dense.shape[0]), check_invariants=False
+    )
+    return multiply(matrix, dense)
