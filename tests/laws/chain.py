@@ -1,0 +1,112 @@
+"""The pipeline of the README on small tissue, and what each function of it declares to write.
+
+A row names the function, the stage of the table that it needs, how it is called, and the slots that it changes. A
+public function of ``pp``, ``tl`` or ``pl`` without a row fails the laws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import s3rl as s3
+
+EPOCHS = {"max_epochs": 8}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One public function on the chain."""
+
+    qualified: str
+    stage: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    writes: frozenset[str] = frozenset()
+    gives: str | None = None  # the stage that its result is
+    case: str = ""  # tells rows of one function apart
+
+    @property
+    def name(self) -> str:
+        return f"{self.qualified}{f'-{self.case}' if self.case else ''}"
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        space, name = self.qualified.split(".")
+        return getattr(getattr(s3, space), name)
+
+    def __call__(self, data: Any, model: Path, **more: Any) -> Any:
+        given = {key: model if value is MODEL else value for key, value in self.arguments.items()}
+        return self.function(data, **given, **more)
+
+
+MODEL = object()  # stands for the folder of the model that the chain has trained
+
+RESULTS = frozenset(
+    {
+        "obsm/X_s3rl",
+        "obsm/s3rl_probabilities",
+        "obs/s3rl_domain",
+        "uns/s3rl_domain_colors",
+        "layers/s3rl",
+        "uns/s3rl",
+    }
+)
+
+ROWS = (
+    Row(
+        "pp.normalize",
+        "raw",
+        writes=frozenset({"X", "layers/counts", "var/highly_variable", "uns/log1p"}),
+        gives="normalised",
+    ),
+    Row(
+        "pp.signed_neighbors",
+        "graph",
+        writes=frozenset(
+            {"obsp/s3rl_connectivities", "obsp/s3rl_distances", "obsp/s3rl_repulsions", "uns/s3rl_neighbors"}
+        ),
+        gives="signed",
+    ),
+    Row(
+        "tl.s3rl",
+        "signed",
+        {"n_domains": 4, "params": EPOCHS, "progress": False, "device": "cpu"},
+        RESULTS,
+        gives="trained",
+    ),
+    Row("tl.transfer", "signed", {"model": MODEL, "progress": False, "device": "cpu"}, RESULTS),
+    Row(
+        "tl.cluster",
+        "trained",
+        {"method": "kmeans", "n_domains": 4},
+        frozenset({"obs/s3rl_kmeans", "uns/s3rl_kmeans_colors"}),
+        case="kmeans",
+    ),
+    Row(
+        "tl.cluster",
+        "trained",
+        {"method": "gmm", "n_domains": 4},
+        frozenset({"obs/s3rl_gmm", "uns/s3rl_gmm_colors"}),
+        case="gmm",
+    ),
+    Row(
+        "tl.cluster",
+        "trained",
+        {"method": "leiden"},
+        frozenset({"obs/s3rl_leiden", "uns/s3rl_leiden_colors"}),
+        case="leiden",
+    ),
+    Row(
+        "tl.match_labels",
+        "trained",
+        {"key": "s3rl_domain", "reference_key": "domain"},
+        frozenset({"obs/s3rl_domain", "uns/s3rl_domain_colors"}),
+    ),
+    Row("pl.domains", "trained", {"show": False}),
+    Row("pl.history", "trained", {"show": False}),
+    Row("pl.prototypes", "trained", {"show": False}),
+    Row("pl.signed_graph", "signed", {"show": False}),
+    Row("pl.denoising", "trained", {"genes": ["GENE1", "GENE2"], "show": False}),
+)
