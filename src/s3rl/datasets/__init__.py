@@ -4,5 +4,5 @@ from s3rl._lazy import attach as _attach
 
 __getattr__, __dir__, __all__ = _attach(
     __name__,
-    {"simulated_cortex": "_simulated_cortex", "CortexParams": "_params"},
+    {"simulated_cortex": "_simulated_cortex", "CortexParams": "_params", "fetch_h5ad": "_fetch_h5ad"},
 )

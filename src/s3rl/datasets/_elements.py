@@ -52,24 +52,29 @@ def _scene(section: Section, technology: str, n_layers: int, params: CortexParam
     margin = 1.5 * _tissue.PITCH[technology]
     origin, shape = _histology.frame_of(section.xy, margin, size, params.image_rotation)
     matrix = _histology.matrix_of(origin, size, params.image_rotation)
+    # the tissue goes on for half a step beyond the outermost spots
+    limit = section.limit + 0.5 * _tissue.PITCH[technology] / section.tissue.scale
     if technology == "cells":
         nuclei = section.xy
     else:
         box = section.xy.min(axis=0) - margin, section.xy.max(axis=0) + margin
-        nuclei = _histology.scatter_nuclei(section.tissue, section.placement, section.limit, stain, box, rng)
+        nuclei = _histology.scatter_nuclei(section.tissue, section.placement, limit, stain, box, rng)
     depth = _tissue.depth(section.tissue, _tissue.to_tissue(section.placement, nuclei))
-    layers = np.searchsorted(section.tissue.borders, depth, side="right")
+    radii = stain[np.searchsorted(section.tissue.borders, depth, side="right"), 3]
+    if technology == "cells":
+        # all cells of the table are drawn, closer than nuclei in a section lie, and smaller so that they stay apart
+        radii = 0.72 * radii
     return _histology.Scene(
         tissue=section.tissue,
         placement=section.placement,
-        limit=section.limit,
+        limit=limit,
         stain=stain,
         blur=params.blur,
         origin=origin,
         pixel_size=size,
         rotation=params.image_rotation,
         shape=shape,
-        nuclei=_histology.shape_nuclei(nuclei, stain, layers, matrix, rng),
+        nuclei=_histology.shape_nuclei(nuclei, radii, matrix, rng),
         noise=_histology.make_noise(rng),
         seed=seed,
         path=(BLOCKS, section.number),

@@ -24,8 +24,8 @@ PIXEL_SIZE = {"visium": 3.0, "cells": 0.5}
 
 _WHITE = np.array([244.0, 242.0, 244.0])
 _HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])
-_EOSIN = np.array([0.12, 0.62, 0.24])
-_NUCLEUS = 0.75
+_EOSIN = np.array([0.10, 0.55, 0.28])
+_NUCLEUS = 0.62
 _NOISE = 256
 
 
@@ -46,7 +46,7 @@ class Scene:
     shape
         Height and width in pixels.
     nuclei
-        Float (m, 5): pixel x, pixel y, the two half axes in pixels, angle; ordered by y.
+        Float (m, 6): pixel x, pixel y, the two half axes in pixels, angle, darkness; ordered by y.
     noise
         Float (256, 256), periodic, standard normal.
     seed, path
@@ -66,10 +66,6 @@ class Scene:
     noise: np.ndarray
     seed: int
     path: tuple[int, ...]
-
-    def __dask_tokenize__(self) -> tuple[object, ...]:
-        """Equal scenes share a name; hashing the arrays would cost more than drawing them."""
-        return ("s3rl-scene", self.seed, self.path, self.shape, self.pixel_size, self.rotation, len(self.nuclei))
 
 
 def frame_of(xy: np.ndarray, margin: float, pixel_size: float, rotation: float) -> tuple[np.ndarray, tuple[int, int]]:
@@ -118,16 +114,15 @@ def to_inside(tissue: Tissue, placement: Placement, limit: float, xy: np.ndarray
     return (_tissue.level(tissue, at) <= limit) & (at[:, 0] >= low) & (at[:, 0] <= high)
 
 
-def shape_nuclei(
-    xy: np.ndarray, scene_stain: np.ndarray, layers: np.ndarray, matrix: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Float (m, 5) as :class:`Scene` wants them, for nuclei at ``xy`` microns in ``layers``."""
+def shape_nuclei(xy: np.ndarray, radii: np.ndarray, matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Float (m, 6) as :class:`Scene` wants them, for nuclei at ``xy`` of mean radius ``radii``, both in microns."""
     size = np.sqrt(np.linalg.det(matrix[:2, :2]))
     pixels = (xy - matrix[:2, 2]) @ np.linalg.inv(matrix[:2, :2]).T
-    radius = scene_stain[layers, 3] / size * rng.lognormal(0.0, 0.12, len(xy))
+    radius = radii / size * rng.lognormal(0.0, 0.12, len(xy))
     stretch = rng.uniform(1.0, 1.5, len(xy))
     angle = rng.uniform(0.0, np.pi, len(xy))
-    nuclei = np.column_stack([pixels, radius * np.sqrt(stretch), radius / np.sqrt(stretch), angle])
+    dark = rng.uniform(0.65, 1.0, len(xy))
+    nuclei = np.column_stack([pixels, radius * np.sqrt(stretch), radius / np.sqrt(stretch), angle, dark])
     return nuclei[np.argsort(nuclei[:, 1], kind="stable")]
 
 
@@ -165,7 +160,8 @@ def draw(scene: Scene, top: int, left: int, height: int, width: int, rng: np.ran
     _, eosin, diffuse, _ = (weights @ scene.stain).T
     eosin = eosin * np.exp(_texture(scene, at, depths, weights[:, -1]))
     nucleus = _stamp(scene.nuclei, top, left, height, width).ravel()
-    purple = diffuse * (1.0 + 0.25 * rng.normal(size=diffuse.size)) + _NUCLEUS * nucleus
+    chromatin = nucleus * (1.0 + 0.12 * _sample(scene.noise, at / (1.2 * scene.pixel_size)))
+    purple = diffuse * (1.0 + 0.25 * rng.normal(size=diffuse.size)) + _NUCLEUS * chromatin
     # chromatin displaces the eosin
     absorbed = np.outer(_HAEMATOXYLIN, purple * cover) + np.outer(_EOSIN, eosin * (1.0 - 0.6 * nucleus) * cover)
     rgb = _WHITE[:, None] * 10.0**-absorbed + rng.normal(0.0, 1.5, absorbed.shape)
@@ -175,7 +171,7 @@ def draw(scene: Scene, top: int, left: int, height: int, width: int, rng: np.ran
 def _cover(scene: Scene, at: np.ndarray) -> np.ndarray:
     """Float (n,) from 0 on glass to 1 on tissue, with a frayed edge of a few microns."""
     low, high = scene.placement.kept
-    frayed = 0.01 * _sample(scene.noise, at / 40.0)
+    frayed = 0.006 * _sample(scene.noise, at / (0.013 * scene.tissue.scale))
     room = (scene.limit + frayed - _tissue.level(scene.tissue, at)) * scene.tissue.scale
     room = np.minimum(room, np.minimum(at[:, 0] - low, high - at[:, 0]))
     return np.clip(room / (2.0 * scene.pixel_size) + 0.5, 0.0, 1.0)
@@ -185,8 +181,8 @@ def _texture(scene: Scene, at: np.ndarray, depths: np.ndarray, white_matter: np.
     """Log factor on the eosin: clouds everywhere, fibres along the layers in the white matter."""
     unit = max(scene.pixel_size, 0.5) * 3.0
     clouds = 0.10 * _sample(scene.noise, at / (25.0 * unit)) + 0.12 * _sample(scene.noise, at / unit)
-    fibres = np.stack([at[:, 0] / (8.0 * unit), depths * 2.0 * scene.tissue.scale / (0.9 * unit)], axis=1)
-    return clouds + 0.16 * white_matter * _sample(scene.noise, fibres)
+    fibres = np.stack([at[:, 0] / (3.5 * unit), depths * 2.0 * scene.tissue.scale / (0.7 * unit)], axis=1)
+    return clouds + 0.13 * white_matter * _sample(scene.noise, fibres)
 
 
 def _sample(noise: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -205,7 +201,7 @@ def _stamp(nuclei: np.ndarray, top: int, left: int, height: int, width: int) -> 
     first, last = np.searchsorted(nuclei[:, 1], [top - reach, top + height + reach])
     near = nuclei[first:last]
     near = near[(near[:, 0] >= left - reach) & (near[:, 0] <= left + width + reach)]
-    x, y, major, minor, angle = near.T
+    x, y, major, minor, angle, dark = near.T
     column, row = np.floor(x).astype(int), np.floor(y).astype(int)
     cos, sin = np.cos(angle), np.sin(angle)
     for down in range(-reach, reach + 1):
@@ -214,6 +210,6 @@ def _stamp(nuclei: np.ndarray, top: int, left: int, height: int, width: int) -> 
             valid = (i >= 0) & (i < height) & (j >= 0) & (j < width)
             dx, dy = column + right + 0.5 - x, row + down + 0.5 - y
             radius = np.hypot((dx * cos + dy * sin) / major, (dy * cos - dx * sin) / minor)
-            value = np.clip((1.0 - radius) * minor + 0.5, 0.0, 1.0)
+            value = dark * np.clip((1.0 - radius) * minor + 0.5, 0.0, 1.0)
             np.maximum.at(image, (i[valid], j[valid]), value[valid])
     return image

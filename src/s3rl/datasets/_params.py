@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from s3rl.errors import ParameterError
@@ -21,7 +21,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "n_pairs": (0, 50),
     "imbalance": (1.0, 100.0),
     "blur": (1e-4, 0.2),
-    "curvature": (0.0, 1.6),
+    "curvature": (0.0, 1.0),
     "pixel_size": (0.05, 50.0),
     "image_rotation": (-180.0, 180.0),
 }
@@ -56,7 +56,7 @@ class CortexParams:
     blur
         Width of the borders between layers, as a share of the depth.
     curvature
-        Bending of the layers; 0 makes them straight and parallel.
+        Bending of the layers from 0, straight and parallel, to 1.
     pixel_size
         Microns in a pixel of the image; None is 3 for Visium spots and 0.5 for cells.
     image_rotation
@@ -74,17 +74,17 @@ class CortexParams:
     10.0
     """
 
-    counts_per_gene: float = 0.3
+    counts_per_gene: float = 0.4
     library_sigma: float = 0.4
     dispersion: float = 0.5
     dropout: float = 0.1
     marker_share: float = 0.2
-    marker_fold: float = 2.5
-    gradient_share: float = 0.05
+    marker_fold: float = 4.5
+    gradient_share: float = 0.1
     gradient: float = 1.0
     n_pairs: int = 4
     imbalance: float = 3.0
-    blur: float = 0.02
+    blur: float = 0.03
     curvature: float = 1.0
     pixel_size: float | None = None
     image_rotation: float = 0.0
@@ -126,10 +126,9 @@ class CortexParams:
 def check_number(name: str, value: object, low: float, high: float, *, whole: bool = False) -> None:
     """Raise ParameterError unless ``low <= value <= high``, and a whole number where asked."""
     kind = "a whole number" if whole else "a finite number"
-    good = isinstance(value, (int, float)) or hasattr(value, "__index__") or hasattr(value, "__float__")
-    if good and not isinstance(value, (bool, str)):
-        number = float(value)  # type: ignore[arg-type]
-        if math.isfinite(number) and low <= number <= high and (not whole or hasattr(value, "__index__")):
+    if isinstance(value, Integral if whole else Real) and not isinstance(value, bool):
+        # NaN fails every comparison
+        if low <= float(value) <= high:
             return
     raise ParameterError(
         f"must be {kind} from {low:g} to {high:g}", key=name, found=repr(value), fix=f"pass {name} in that range"

@@ -89,7 +89,7 @@ def make_sections(
     for number in range(n_slices):
         rng = stream(seed, SPOTS, number)
         angle = rng.uniform(0.0, 2.0 * np.pi)
-        away = number * shift * np.array([np.cos(angle), np.sin(angle)])
+        away = number * shift * np.array([np.cos(angle), np.sin(angle)]) + 0.0
         placement = _tissue.Placement(number * rotation, away, np.array([-np.inf, np.inf]), tissue.centre)
         xy, limit = _tissue.place_spots(tissue, placement, n_spots, technology, density, rng)
         whole = Section(number, n_slices, tissue, placement, limit, xy, _tissue.to_tissue(placement, xy))

@@ -125,7 +125,7 @@ def _check(n_spots: int, n_genes: int, n_layers: int, technology: str, n_slices:
     check_number("n_genes", n_genes, 20, 60_000, whole=True)
     check_number("n_layers", n_layers, 2, 7, whole=True)
     check_number("n_slices", n_slices, 1, 1000, whole=True)
-    if technology not in _tissue.PITCH:
+    if not isinstance(technology, str) or technology not in _tissue.PITCH:
         raise ParameterError(
             "names no technology",
             key="technology",
@@ -139,7 +139,7 @@ def _check(n_spots: int, n_genes: int, n_layers: int, technology: str, n_slices:
             "is less than the markers, gradients and pairs take together",
             key="n_genes",
             found=f"{n_genes} of {planned}",
-            fix=f"pass n_genes={2 * planned}, or params with fewer pairs or markers",
+            fix=f"pass n_genes={_enough_genes(params)}, or params with fewer pairs or markers",
         )
     thinnest = float(_tissue.layer_shares(n_layers, params.imbalance).min()) * n_spots
     if thinnest < 3:
@@ -151,10 +151,14 @@ def _check(n_spots: int, n_genes: int, n_layers: int, technology: str, n_slices:
         )
 
 
+def _enough_genes(params: CortexParams) -> int:
+    return int(4 * params.n_pairs / (1.0 - params.marker_share - params.gradient_share)) + 20
+
+
 def _check_slices(n_slices: int, moves: Mapping[str, float], crop: float) -> None:
     check_number("crop", crop, 0.0, 0.6)
     for name, value in moves.items():
-        check_number(name, value, *{"shift": (-1e6, 1e6), "batch_effect": (0.0, 3.0)}.get(name, (-180.0, 180.0)))
+        check_number(name, value, *{"shift": (0.0, 1e6), "batch_effect": (0.0, 3.0)}.get(name, (-180.0, 180.0)))
         if n_slices == 1 and value != 0:
             raise ParameterError(
                 "sets slices apart, but there is only one",

@@ -141,7 +141,8 @@ def _truth(
     ligands, receptors = np.flatnonzero(genes.kind == "ligand"), np.flatnonzero(genes.kind == "receptor")
     places = np.array([*domains, "none"], object)
     return {
-        "seed": seed,
+        # stores keep whole numbers of 64 bits
+        "seed": seed if seed < 2**63 else str(seed),
         "params": {name: value for name, value in asdict(params).items() if value is not None},
         "layers": pd.DataFrame(
             {
