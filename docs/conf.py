@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 DOCS = Path(__file__).parent
@@ -10,6 +11,9 @@ sys.path.insert(0, str(DOCS / "_ext"))
 import package_pages  # noqa: E402
 
 import s3rl  # noqa: E402
+
+# sphinx-autodoc-typehints calls a method of Sphinx that goes away in its next version
+warnings.filterwarnings("ignore", message=".*_RstSnippetParser")
 
 project = "s3rl"
 author = copyright = "s3rl developers"  # noqa: A001
@@ -39,6 +43,7 @@ html_theme_options = {
 autodoc_member_order = "bysource"
 autosummary_generate = True
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 typehints_defaults = "comma"
 always_use_bars_union = True
