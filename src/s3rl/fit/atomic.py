@@ -138,6 +138,8 @@ def recover_folder(target: str | os.PathLike[str]) -> bool:
                     os.rename(ready, target)
                 _confirm(target)
                 return True
+    except StoreError:
+        raise
     except OSError as error:
         raise _failed(target, error) from error
     return False

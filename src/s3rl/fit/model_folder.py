@@ -68,8 +68,8 @@ def save_model(folder: str | os.PathLike[str], model: SavedModel) -> None:
     >>> model.tensors["w"], model.description["genes"]
     (tensor([1., 1.]), ['MOBP', 'PCP4'])
     """
-    _check_finite(model.tensors, folder, fix="train again with a lower learning rate")
     raw = pack(model.tensors)
+    _check_finite(model.tensors, folder, fix="train again with a lower learning rate")
     text = _json_text(model.description, raw)
     with staged(folder) as partial:
         _check_replaceable(Path(folder))
