@@ -43,7 +43,8 @@ html_theme_options = {
 autodoc_member_order = "bysource"
 autosummary_generate = True
 napoleon_google_docstring = False
-napoleon_use_ivar = True
+# fields of a dataclass or a named tuple are the arguments that make it
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 typehints_defaults = "comma"
 always_use_bars_union = True
@@ -74,5 +75,10 @@ intersphinx_mapping = (
 )
 
 
+def without_tuple_fields(app, what, name, thing, skip, options):
+    return True if type(thing).__name__ == "_tuplegetter" else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", without_tuple_fields)
     package_pages.write_pages(DOCS / "generated")

@@ -102,7 +102,7 @@ ROWS = (
         "tl.match_labels",
         "trained",
         {"key": "s3rl_domain", "reference_key": "domain"},
-        frozenset({"obs/s3rl_domain", "uns/s3rl_domain_colors"}),
+        frozenset({"obs/s3rl_domain_matched", "uns/s3rl_domain_matched_colors", "uns/s3rl_domain_matched_matching"}),
     ),
     Row("pl.domains", "trained", {"show": False}),
     Row("pl.history", "trained", {"show": False}),
