@@ -1,14 +1,7 @@
 """The terms of the training objective: pure functions on tensors, each with its equation."""
 
-from s3rl._lazy import attach as _attach
+from s3rl.losses._reconstruction import cosine_error, factored_cosine_error
+from s3rl.losses._separability import prototype_deviation, separability
+from s3rl.losses._topology import topology
 
-__getattr__, __dir__, __all__ = _attach(
-    __name__,
-    {
-        "cosine_error": "_reconstruction",
-        "factored_cosine_error": "_reconstruction",
-        "topology": "_topology",
-        "separability": "_separability",
-        "prototype_deviation": "_separability",
-    },
-)
+__all__ = ["cosine_error", "factored_cosine_error", "prototype_deviation", "separability", "topology"]

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 def topology(attracting: Tensor, repelling: Tensor) -> Tensor:
-    """Mean over the signed edges of ``-log sigmoid(z_i . z_j)`` (attraction) and ``-log(1 - sigmoid(z_i . z_j))`` (repulsion).
+    """Mean of ``-log sigmoid(z_i . z_j)`` over attracting and ``-log(1 - sigmoid(z_i . z_j))`` over repelling edges.
 
     The sum of equation 4 runs over the edges of E' and E(-) alone; it is divided by their number, so that its weight
     means the same on every slice. Softplus keeps a gradient where a pair is confidently wrong.

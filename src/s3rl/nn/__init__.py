@@ -1,20 +1,23 @@
 """Layers, prototypes and the autoencoder; every forward states its shapes."""
 
-from s3rl._lazy import attach as _attach
+from s3rl.nn._attention import edge_products, neighbor_attention
+from s3rl.nn._autoencoder import Reconstruction, SeparableAutoencoder
+from s3rl.nn._diffusion import Diffusion
+from s3rl.nn._graph_transformer import ExpressionDecoderLayer, ExpressionEncoderLayer, GraphTransformerLayer
+from s3rl.nn._prototypes import PrototypeHead, hyperspherical_prototypes
+from s3rl.nn._sparse import Neighborhood, SparseMatrix
 
-__getattr__, __dir__, __all__ = _attach(
-    __name__,
-    {
-        "Neighborhood": "_sparse",
-        "SparseMatrix": "_sparse",
-        "GraphTransformerLayer": "_graph_transformer",
-        "ExpressionEncoderLayer": "_graph_transformer",
-        "ExpressionDecoderLayer": "_graph_transformer",
-        "edge_products": "_attention",
-        "neighbor_attention": "_attention",
-        "hyperspherical_prototypes": "_prototypes",
-        "PrototypeHead": "_prototypes",
-        "Diffusion": "_diffusion",
-        "SeparableAutoencoder": "_autoencoder",
-    },
-)
+__all__ = [
+    "Diffusion",
+    "ExpressionDecoderLayer",
+    "ExpressionEncoderLayer",
+    "GraphTransformerLayer",
+    "Neighborhood",
+    "PrototypeHead",
+    "Reconstruction",
+    "SeparableAutoencoder",
+    "SparseMatrix",
+    "edge_products",
+    "hyperspherical_prototypes",
+    "neighbor_attention",
+]

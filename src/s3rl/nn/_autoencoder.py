@@ -33,7 +33,8 @@ class SeparableAutoencoder(nn.Module):
     head
         Prototypes and their rotation.
     linear_embedding
-        Whether the embedding leaves the second layer without ELU, centred and scaled over all spots.
+        Whether the embedding leaves the second layer without ELU and every channel is centred and scaled over all
+        spots; otherwise all channels share one centre and one scale.
     generator
         Source of the initial weights; None draws from seed 0.
 
@@ -67,8 +68,8 @@ class SeparableAutoencoder(nn.Module):
         self.encoder = GraphTransformerLayer(n_hidden, n_latent, n_heads, generator)
         self.decoder = GraphTransformerLayer(n_latent, n_hidden, n_heads, generator)
         self.expression_decoder = ExpressionDecoderLayer(n_hidden, n_genes, n_heads, generator)
-        self.hidden_scale = nn.BatchNorm1d(n_hidden, momentum=1.0)
-        self.latent_scale = nn.BatchNorm1d(n_latent, affine=False, momentum=1.0)
+        self.hidden_scale = _Standardize(n_hidden if linear_embedding else 1)
+        self.latent_scale = _Standardize(n_latent if linear_embedding else 1)
         self.head = head
 
     def encode(
@@ -106,3 +107,18 @@ class SeparableAutoencoder(nn.Module):
         return Reconstruction(
             *self.expression_decoder.factors(functional.elu(self.decoder(z, graph, kept)), graph, kept)
         )
+
+
+class _Standardize(nn.Module):
+    """Centre and scale over all spots, each channel by itself or (one channel) all of them together.
+
+    Training uses the statistics of the call and remembers them; evaluation uses those of the last training call, so
+    that a new slice meets the scale that the model was fitted on.
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(n_channels, affine=False, momentum=1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x.reshape(-1, self.norm.num_features)).reshape(x.shape)

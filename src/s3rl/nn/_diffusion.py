@@ -12,6 +12,8 @@ from torch import Tensor
 
 from s3rl.nn._sparse import csr_tensor, multiply, sparse_device
 
+_NODES = 200
+
 
 @dataclass(frozen=True)
 class Diffusion:
@@ -85,8 +87,11 @@ class _Apply(torch.autograd.Function):
 
 
 def _inverse_series(strength: float, half: float, tolerance: float) -> tuple[float, ...]:
-    """Shortest Chebyshev series of ``1 / (1 + strength * half * (1 + t))`` whose dropped terms stay below ``tolerance``."""
-    series = chebyshev.chebinterpolate(lambda t: 1 / (1 + strength * half * (1 + t)), 200)
+    """Shortest Chebyshev series of ``1 / (1 + strength half (1 + t))`` whose dropped terms stay below ``tolerance``."""
+    nodes = chebyshev.chebpts1(_NODES)
+    # Discrete orthogonality of the polynomials at their own roots.
+    series = 2 / _NODES * chebyshev.chebvander(nodes, _NODES - 1).T @ (1 / (1 + strength * half * (1 + nodes)))
+    series[0] /= 2
     tail = np.cumsum(np.abs(series[::-1]))[::-1]
     length = max(1, int(np.argmax(tail < tolerance)) if (tail < tolerance).any() else len(series))
     return tuple(float(c) for c in series[:length])

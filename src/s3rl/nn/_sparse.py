@@ -36,6 +36,19 @@ class SparseMatrix:
         """(n, m)."""
         return self.forward.shape
 
+    def rows(self, which: slice) -> Tensor:
+        """Dense copy of some rows, (b, m)."""
+        pointers = self.forward.crow_indices()[which.start : min(which.stop, self.shape[0]) + 1]
+        part = slice(int(pointers[0]), int(pointers[-1]))
+        out = torch.sparse_csr_tensor(
+            pointers - pointers[0],
+            self.forward.col_indices()[part],
+            self.forward.values()[part],
+            (len(pointers) - 1, self.shape[1]),
+            check_invariants=False,
+        )
+        return out.to_dense()
+
     def __matmul__(self, dense: Tensor) -> Tensor:
         """Product (n, m) @ (m, k), differentiable in the dense factor."""
         return _ConstantProduct.apply(dense, self.forward, self.backward)

@@ -1,0 +1,106 @@
+"""Inference: embedding, affinities and denoised expression of the spots of a slide; no noise, no gradients."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from s3rl.fit.inputs import Slide
+from s3rl.nn import SeparableAutoencoder
+
+_ROWS_AT_ONCE = 2048
+_RIDGE = 1e-3
+
+
+class Embedding(NamedTuple):
+    """Embedding (n, d) and affinities to the prototypes (n, c), float32."""
+
+    z: np.ndarray
+    probabilities: np.ndarray
+
+
+class Factors(NamedTuple):
+    """Reconstruction as scaled factors: ``scale_i * act(spots_i . genes_j)``.
+
+    Attributes
+    ----------
+    spots
+        (n, r).
+    genes
+        (g, r).
+    scale
+        (n,): the factor that brings each spot closest to its own expression in least squares, since the cosine
+        error fixes only a direction.
+    """
+
+    spots: Tensor
+    genes: Tensor
+    scale: Tensor
+
+
+@torch.no_grad()
+def embed(model: SeparableAutoencoder, slide: Slide) -> Embedding:
+    """Embed the spots of a slide and assign them softly to the prototypes."""
+    z = model.encode(slide.expression, slide.graph, slide.diffusion)
+    return Embedding(z.cpu().numpy(), torch.softmax(model.head(z), dim=1).cpu().numpy())
+
+
+@torch.no_grad()
+def reconstruct(model: SeparableAutoencoder, slide: Slide, *, linear_output: bool) -> Factors:
+    """Factors of the reconstruction, with the scale of each spot."""
+    z = model.encode(slide.expression, slide.graph, slide.diffusion)
+    spots, genes = model.decode(z, slide.graph)
+    along, squared = torch.empty_like(spots[:, 0]), torch.empty_like(spots[:, 0])
+    for start in range(0, len(spots), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        block = _block(spots[rows], genes, linear_output)
+        along[rows] = (slide.expression.rows(rows).to(block) * block).sum(dim=1)
+        squared[rows] = (block**2).sum(dim=1)
+    return Factors(spots, genes, (along / squared.clamp_min(1e-12)).clamp_min(0))
+
+
+@torch.no_grad()
+def readout(factors: Factors, x: sp.csr_matrix) -> Tensor:
+    """Loadings (m, r) of genes the model did not see: ridge regression of ``x`` (n, m) on the scaled spot factors."""
+    spots = (factors.scale[:, None] * factors.spots).double().cpu().numpy()
+    gram = spots.T @ spots
+    gram += _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    return torch.from_numpy(np.linalg.solve(gram, (x.T @ spots).T).T.astype(np.float32))
+
+
+@torch.no_grad()
+def denoised(
+    factors: Factors, modelled: np.ndarray, others: np.ndarray, other_loadings: Tensor | None, *, linear_output: bool
+) -> np.ndarray:
+    """Denoised expression float32 (n, m), zero or more, filled in blocks of spots.
+
+    Parameters
+    ----------
+    factors
+        Of the modelled genes.
+    modelled, others
+        Columns of the two kinds of genes in the result.
+    other_loadings
+        Loadings of the other genes (len(others), r).
+    linear_output
+        Whether the last layer has no activation.
+    """
+    n = len(factors.spots)
+    out = np.zeros((n, len(modelled) + len(others)), dtype=np.float32)
+    for start in range(0, n, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        scale = factors.scale[rows, None]
+        out[rows, modelled] = (scale * _block(factors.spots[rows], factors.genes, linear_output)).cpu().numpy()
+        if other_loadings is not None and len(others):
+            out[rows, others] = ((scale * factors.spots[rows]).cpu() @ other_loadings.T).numpy()
+    return np.maximum(out, 0, out=out)
+
+
+def _block(spots: Tensor, genes: Tensor, linear_output: bool) -> Tensor:
+    values = spots @ genes.T
+    return values if linear_output else functional.elu(values)

@@ -1,0 +1,181 @@
+"""Parameters of the model: one frozen class that checks itself; every default is the one we recommend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+from s3rl.errors import ParameterError
+
+Ablation = Literal["S3RL-1", "S3RL-2", "S3RL-3"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3RLParams:
+    """Parameters of ``s3.tl.s3rl``.
+
+    Attributes
+    ----------
+    n_hidden, n_latent, n_heads
+        Channels of the hidden layers and of the embedding, and attention heads of each layer.
+    diffusion
+        Smoothing of the first layer over the spatial graph, ``(I + diffusion L)^-1``; 0 leaves it out (the paper).
+    cosine_power
+        Exponent of the reconstruction error (equation 3).
+    topology
+        Weight of the signed edges, as a mean over the edges (equation 4).
+    separability
+        Weight of the hyperspherical regularisation (equation 9).
+    size_prior
+        ``"estimated"`` expects the domain sizes of the consensus, ``"equal"`` equal ones (the paper).
+    temperature
+        Softness of the assignment to prototypes (equation 7).
+    prototype_noise
+        Scale t of the dynamic prototypes (equation 10); 0 keeps them static.
+    anchor
+        Weight of predicting the diffused principal components from the embedding; 0 leaves it out (the paper).
+    consensus
+        Weight of agreeing with the consensus of mixtures on the anchors; 0 leaves it out (the paper).
+    n_mixtures
+        Gaussian mixtures of the consensus.
+    mask_rate, edge_drop_rate
+        Share of the spots replaced by the token and of the edges dropped, drawn anew each epoch.
+    linear_output
+        Whether the last layer has no activation, so that the reconstruction stays factorised; False is the paper's
+        ELU, at dense cost in blocks of spots.
+    linear_embedding
+        Whether the embedding leaves its layer without ELU, each channel at unit variance over the spots, and the
+        inner products of the topology are divided by ``n_latent``; False is the paper's ELU and plain inner products,
+        with hidden values centred and scaled over all spots and channels together.
+    use_image
+        Whether similarity edges of other feature spaces than expression take part.
+    learning_rate, weight_decay
+        Of Adam.
+    max_epochs
+        All epochs at most.
+    patience
+        Epochs without an improvement by 0.1 % after which training stops.
+    checkpoint_interval
+        Epochs between checkpoints.
+    denoise
+        ``"all"`` writes denoised values of all genes, those the model did not see read out by ridge regression from
+        the same factors; ``"none"`` writes no layer.
+
+    Raises
+    ------
+    ParameterError
+        If a value is outside of its range.
+    """
+
+    n_hidden: int = 64
+    n_latent: int = 32
+    n_heads: int = 1
+    diffusion: float = 1.0
+    cosine_power: float = 2.0
+    topology: float = 0.1
+    separability: float = 0.1
+    size_prior: Literal["estimated", "equal"] = "estimated"
+    temperature: float = 0.1
+    prototype_noise: float = 0.0
+    anchor: float = 1.0
+    consensus: float = 1.0
+    n_mixtures: int = 12
+    mask_rate: float = 0.2
+    edge_drop_rate: float = 0.2
+    linear_output: bool = True
+    linear_embedding: bool = True
+    use_image: bool = True
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.0
+    max_epochs: int = 200
+    patience: int = 50
+    checkpoint_interval: int = 25
+    denoise: Literal["all", "none"] = "all"
+
+    def __post_init__(self) -> None:
+        for name, (accepts, wanted) in _RANGES.items():
+            value = getattr(self, name)
+            if not accepts(value):
+                raise ParameterError(
+                    f"must be {wanted}", key=f"params.{name}", found=repr(value), fix=f"S3RLParams({name}=...)"
+                )
+
+    @classmethod
+    def of(cls, params: Self | Mapping[str, Any] | None) -> Self:
+        """Take parameters as they are, from a mapping of names, or the defaults for None."""
+        if params is None:
+            return cls()
+        if isinstance(params, cls):
+            return params
+        if not isinstance(params, Mapping):
+            raise ParameterError(
+                "is neither S3RLParams nor a mapping", key="params", found=type(params).__name__, fix="S3RLParams()"
+            )
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in params if name not in known]
+        if unknown:
+            raise ParameterError(
+                "has unknown names", key="params", found=unknown, available=known, fix="correct the name"
+            )
+        return cls(**params)
+
+    @classmethod
+    def paper(cls, ablation: Ablation | None = None, **changes: Any) -> Self:
+        """Return the form of the paper: equal sizes, dynamic prototypes, ELU on every layer, up to 2,000 epochs.
+
+        Parameters
+        ----------
+        ablation
+            ``"S3RL-1"`` keeps the prototypes static, ``"S3RL-2"`` leaves the image out, ``"S3RL-3"`` does both.
+        changes
+            Values to set besides.
+        """
+        if ablation not in (None, "S3RL-1", "S3RL-2", "S3RL-3"):
+            raise ParameterError(
+                "names no ablation",
+                key="ablation",
+                found=repr(ablation),
+                available=["S3RL-1", "S3RL-2", "S3RL-3"],
+                fix="S3RLParams.paper('S3RL-1')",
+            )
+        form: dict[str, Any] = {
+            "diffusion": 0.0, "size_prior": "equal", "anchor": 0.0, "consensus": 0.0, "separability": 1.0,
+            "topology": 0.4, "mask_rate": 0.5, "linear_output": False, "linear_embedding": False, "max_epochs": 2000,
+            "prototype_noise": 0.0 if ablation in ("S3RL-1", "S3RL-3") else 0.1,
+            "use_image": ablation not in ("S3RL-2", "S3RL-3"),
+        }  # fmt: skip
+        return cls(**(form | changes))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Names and values, of plain types that a store can keep."""
+        return asdict(self)
+
+
+def _whole(low: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= low, f"a whole number, {low} or more"
+
+
+def _real(low: float, high: float = float("inf")) -> tuple[Callable[[Any], bool], str]:
+    text = f"a number, {low:g} or more" if high == float("inf") else f"a number from {low:g} to less than {high:g}"
+    return lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and low <= v < high, text
+
+
+def _one_of(*words: object) -> tuple[Callable[[Any], bool], str]:
+    return lambda v: v in words, f"one of {', '.join(map(repr, words))}"
+
+
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(
+        ("n_hidden", "n_latent", "n_heads", "n_mixtures", "max_epochs", "patience", "checkpoint_interval"), _whole(1)
+    ),
+    **dict.fromkeys(
+        ("diffusion", "topology", "separability", "prototype_noise", "anchor", "consensus", "weight_decay"), _real(0)
+    ),
+    "cosine_power": _real(1),
+    **dict.fromkeys(("temperature", "learning_rate"), _real(1e-8)),
+    **dict.fromkeys(("mask_rate", "edge_drop_rate"), _real(0, 1)),
+    **dict.fromkeys(("linear_output", "linear_embedding", "use_image"), _one_of(True, False)),
+    "size_prior": _one_of("estimated", "equal"),
+    "denoise": _one_of("all", "none"),
+}

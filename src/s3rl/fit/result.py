@@ -1,0 +1,71 @@
+"""From a trained network and a slide to the arrays of a result."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from torch import Tensor
+
+from s3rl.fit.denoise import denoised, embed, readout, reconstruct
+from s3rl.fit.inputs import Slide
+from s3rl.fit.params import S3RLParams
+from s3rl.nn import SeparableAutoencoder
+
+
+class Inferred(NamedTuple):
+    """Arrays of a result.
+
+    Attributes
+    ----------
+    embedding
+        float32 (n, d).
+    probabilities
+        float32 (n, c).
+    denoised
+        float32 (n, modelled + others), or None where it was not asked for.
+    loadings
+        Read-out of the other genes (m, r), or None.
+    """
+
+    embedding: np.ndarray
+    probabilities: np.ndarray
+    denoised: np.ndarray | None
+    loadings: Tensor | None
+
+
+def infer(
+    network: SeparableAutoencoder,
+    slide: Slide,
+    expression: sp.csr_matrix,
+    modelled: np.ndarray,
+    others: np.ndarray,
+    params: S3RLParams,
+    loadings: Tensor | None = None,
+) -> Inferred:
+    """Embed, assign and denoise the spots of a slide.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode.
+    slide
+        Expression of the modelled genes with its graphs.
+    expression
+        Expression of all genes (n, m), from which the other genes are regressed where ``loadings`` is None.
+    modelled, others
+        Columns of the modelled and of the other genes in the denoised array.
+    params
+        Of the fit.
+    loadings
+        Read-out of the other genes from an earlier fit.
+    """
+    z, probabilities = embed(network, slide)
+    if params.denoise == "none":
+        return Inferred(z, probabilities, None, None)
+    factors = reconstruct(network, slide, linear_output=params.linear_output)
+    if loadings is None and len(others):
+        loadings = readout(factors, expression[:, others])
+    layer = denoised(factors, modelled, others, loadings, linear_output=params.linear_output)
+    return Inferred(z, probabilities, layer, loadings)

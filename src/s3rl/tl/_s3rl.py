@@ -1,0 +1,273 @@
+"""Train S3RL on a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from s3rl._keys import ModelKeys
+from s3rl._random import seed_of
+from s3rl._slots.model import domains_of, modelled_genes, result_slots
+from s3rl._slots.neighbors import SignedGraph, signed_graph_of, spatial_graph_of
+from s3rl._slots.table import normalised_expression_of, slices_of, table_of
+from s3rl._slots.write import write_slots
+from s3rl.errors import GraphError, ParameterError
+from s3rl.fit.params import S3RLParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import scipy.sparse as sp
+    from anndata import AnnData
+
+    from s3rl._typing import RNG, Data
+    from s3rl.fit.model import FittedModel
+
+__all__ = ["S3RLParams", "S3RLResult", "s3rl"]
+
+
+class S3RLResult(NamedTuple):
+    """What ``s3.tl.s3rl(..., copy=True)`` returns.
+
+    Attributes
+    ----------
+    embedding
+        float32 (n, d).
+    probabilities
+        float32 (n, c), rows sum to one.
+    domain
+        Categorical of str (n,).
+    denoised
+        float32 (n, n_vars) on the scale of the expression, or None where ``params.denoise`` is ``"none"``.
+    record
+        Parameters, inputs, loss history, prototypes, version and seed.
+    """
+
+    embedding: np.ndarray
+    probabilities: np.ndarray
+    domain: pd.Series
+    denoised: np.ndarray | None
+    record: dict[str, Any]
+
+
+def s3rl(
+    data: Data,
+    n_domains: int,
+    *,
+    neighbors_key: str = "s3rl_neighbors",
+    layer: str | None = None,
+    params: S3RLParams | Mapping[str, Any] | None = None,
+    library_key: str | None = None,
+    model_dir: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    rng: RNG = None,
+    device: str = "auto",
+    progress: bool = True,
+    table_key: str | None = None,
+    key_added: str = "s3rl",
+    copy: bool = False,
+) -> S3RLResult | None:
+    """Find domains, an embedding and denoised expression (Fu et al., Adv. Sci. 2025, sections 4.3 and 4.4).
+
+    A graph-transformer autoencoder reads log-normalised expression on the signed graph; prototypes spread over a
+    hypersphere assign the spots to domains while it trains. The default settings differ from the paper's where its
+    form collapses: the first layer is diffused over the spatial graph, the embedding also predicts diffused principal
+    components, and the prototypes learn from the consensus of Gaussian mixtures on these. ``S3RLParams.paper()`` is
+    the published form.
+
+    The denoised layer shows where a gene is expressed, on the scale of the normalised expression: each spot's
+    reconstruction is multiplied by the factor that fits its own expression best, since the cosine error fixes only a
+    direction. Its values borrow from neighbouring and similar spots; they suit maps, gradients and markers, and do
+    not suit tests that count spots as independent samples.
+
+    Parameters
+    ----------
+    data
+        AnnData, or SpatialData with a table, with log-normalised expression and a signed graph.
+    n_domains
+        Domains c, at least 2 and fewer than spots.
+    neighbors_key
+        Entry of ``uns`` that describes the signed graph.
+    layer
+        Layer with log-normalised expression; None reads ``X``. Genes with ``var["highly_variable"]`` are modelled,
+        all of them where nothing is marked.
+    params
+        ``S3RLParams``, or a mapping of some of its names.
+    library_key
+        Column of ``obs`` that names the slice; the graph must not join slices.
+    model_dir
+        Folder to save the fitted model in, for ``s3.tl.transfer``.
+    checkpoint
+        File to save the state of training in, and to continue from where it exists.
+    rng
+        Seed or generator; None is seed 0.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    progress
+        Whether to show a progress bar.
+    table_key
+        Table of a SpatialData.
+    key_added
+        Prefix of the slots written.
+    copy
+        Return the result and write nothing.
+
+    Returns
+    -------
+    None, or an ``S3RLResult`` where ``copy=True``. Otherwise writes
+
+    - ``obsm["X_s3rl"]``: embedding, float32 (n, d)
+    - ``obsm["s3rl_probabilities"]``: affinity to each domain, float32 (n, c)
+    - ``obs["s3rl_domain"]``: categorical of str, with ``uns["s3rl_domain_colors"]``
+    - ``layers["s3rl"]``: denoised expression, float32 (n, n_vars)
+    - ``uns["s3rl"]``: parameters, inputs, loss history, prototypes, rotation, version and seed
+
+    Raises
+    ------
+    MissingKeyError
+        If the signed graph, the layer or the table is not there.
+    CountsError
+        If the expression is not normalised, or a spot has none.
+    GraphError
+        If the graph belongs to another object, or joins slices.
+    ParameterError
+        If ``n_domains``, ``params``, ``device`` or ``rng`` is out of range.
+    ModelError
+        If the checkpoint is of another run, or the loss stops being finite.
+
+    Examples
+    --------
+    >>> import s3rl as s3
+    >>> import squidpy as sq
+    >>> adata = s3.datasets.simulated_cortex(200, 120).tables["table"]
+    >>> s3.pp.normalize(adata)
+    >>> sq.gr.spatial_neighbors_knn(adata, n_neighs=6)
+    >>> s3.pp.signed_neighbors(adata)
+    >>> s3.tl.s3rl(adata, 5, params={"max_epochs": 20}, progress=False)
+    >>> adata.obsm["X_s3rl"].shape, adata.obs["s3rl_domain"].nunique()
+    ((200, 32), 5)
+    """
+    table = table_of(data, table_key)
+    settings = S3RLParams.of(params)
+    _check_domains(n_domains, table.n_obs)
+    seed = seed_of(rng)
+    graph = signed_graph_of(table, neighbors_key)
+    spatial = spatial_graph_of(table, graph.params.get("connectivity_key", "spatial"))
+    _check_slices(table, library_key, graph, spatial)
+    expression = normalised_expression_of(table, layer)
+    fitted, result = _fit(
+        table, expression, graph, spatial, n_domains, settings,
+        seed=seed, device=device, checkpoint=checkpoint, progress=progress,
+    )  # fmt: skip
+    result.record["input"] = {
+        "neighbors_key": neighbors_key,
+        "layer": layer,
+        "library_key": library_key,
+        "genes": fitted.genes,
+        "model_dir": None if model_dir is None else os.fspath(model_dir),
+    }
+    if model_dir is not None:
+        from s3rl.fit.model_folder import save_model
+
+        save_model(model_dir, fitted.saved())
+    if copy:
+        return result
+    slots = result_slots(
+        ModelKeys(key_added),
+        embedding=result.embedding,
+        probabilities=result.probabilities,
+        domain=result.domain,
+        layer=result.denoised,
+        record=result.record,
+    )
+    write_slots(table, slots)
+    return None
+
+
+def _fit(
+    table: AnnData,
+    expression: sp.csr_matrix,
+    graph: SignedGraph,
+    spatial: sp.csr_matrix,
+    n_domains: int,
+    params: S3RLParams,
+    *,
+    seed: int,
+    device: str,
+    checkpoint: str | os.PathLike[str] | None,
+    progress: bool,
+) -> tuple[FittedModel, S3RLResult]:
+    from s3rl.fit.device import resolve_device
+    from s3rl.fit.inputs import Slide, fingerprint, gene_weights, targets_of
+    from s3rl.fit.loop import train
+    from s3rl.fit.model import FittedModel
+    from s3rl.fit.result import infer
+
+    place = resolve_device(device)
+    modelled = modelled_genes(table)
+    others = np.setdiff1d(np.arange(table.n_vars), modelled)
+    x = expression[:, modelled]
+    slide = Slide.of(x, graph.attraction, spatial, params, place)
+    targets = targets_of(x, graph.attraction, graph.repulsion, spatial, n_domains, params, seed=seed, device=place)
+    mark = fingerprint(params, seed, n_domains, x, graph.attraction, graph.repulsion, spatial)
+    weights = gene_weights(x) if params.diffusion > 0 else None
+    network, history = train(
+        slide, targets, n_domains, params, weights,
+        seed=seed, checkpoint=checkpoint, fingerprint=mark, progress=progress,
+    )  # fmt: skip
+    inferred = infer(network, slide, expression, modelled, others, params)
+    names = [str(i) for i in range(n_domains)]
+    fitted = FittedModel(
+        network,
+        params,
+        genes=table.var_names[modelled].astype(str).tolist(),
+        other_genes=table.var_names[others].astype(str).tolist(),
+        loadings=inferred.loadings,
+        domains=names,
+        graph_params=graph.params,
+    )
+    domain = domains_of(inferred.probabilities, names, table.obs_names)
+    record = _record(network, history, params, seed, n_domains)
+    return fitted, S3RLResult(inferred.embedding, inferred.probabilities, domain, inferred.denoised, record)
+
+
+def _record(network: Any, history: dict[str, list[float]], params: S3RLParams, seed: int, n_domains: int) -> dict:
+    from s3rl import __version__
+
+    return {
+        "params": params.as_dict(),
+        "history": {"epoch": np.arange(len(history["loss"]))} | {k: np.asarray(v) for k, v in history.items()},
+        "prototypes": network.head.prototypes.cpu().numpy(),
+        "rotation": network.head.rotation.detach().cpu().numpy(),
+        "n_domains": n_domains,
+        "version": __version__,
+        "seed": seed,
+    }
+
+
+def _check_domains(n_domains: int, n_spots: int) -> None:
+    whole = isinstance(n_domains, (int, np.integer)) and not isinstance(n_domains, bool)
+    if not whole or not 2 <= n_domains < n_spots:
+        raise ParameterError(
+            f"must be a whole number from 2 to less than the {n_spots} spots",
+            key="n_domains",
+            found=repr(n_domains),
+            fix="pass the number of domains that you expect, for example n_domains=7",
+        )
+
+
+def _check_slices(table: AnnData, library_key: str | None, graph: SignedGraph, spatial: sp.csr_matrix) -> None:
+    codes, names = slices_of(table, library_key)
+    for name, pairs in (("the signed graph", graph.attraction + graph.repulsion), ("the spatial graph", spatial)):
+        rows, columns = pairs.nonzero()
+        crossing = codes[rows] != codes[columns]
+        if crossing.any():
+            raise GraphError(
+                f"{name} joins spots of different slices",
+                key=f"library_key={library_key!r}",
+                found=f"{crossing.sum() // 2} pairs across {len(names)} slices",
+                fix=f"squidpy.gr.spatial_neighbors_knn(adata, library_key={library_key!r}), then "
+                f"s3.pp.signed_neighbors(adata, library_key={library_key!r})",
+            )
