@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,14 +41,8 @@ class SparseMatrix:
         """Dense copy of some rows, (b, m)."""
         pointers = self.forward.crow_indices()[which.start : min(which.stop, self.shape[0]) + 1]
         part = slice(int(pointers[0]), int(pointers[-1]))
-        out = torch.sparse_csr_tensor(
-            pointers - pointers[0],
-            self.forward.col_indices()[part],
-            self.forward.values()[part],
-            (len(pointers) - 1, self.shape[1]),
-            check_invariants=False,
-        )
-        return out.to_dense()
+        columns, values = self.forward.col_indices()[part], self.forward.values()[part]
+        return _csr(pointers - pointers[0], columns, values, (len(pointers) - 1, self.shape[1])).to_dense()
 
     def __matmul__(self, dense: Tensor) -> Tensor:
         """Product (n, m) @ (m, k), differentiable in the dense factor."""
@@ -74,14 +69,16 @@ def sparse_device(device: torch.device | str) -> torch.device:
 def csr_tensor(matrix: sp.csr_matrix, device: torch.device) -> Tensor:
     """Float32 CSR tensor of a scipy matrix; 32-bit indices where they suffice, which the products read faster."""
     kind = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(kind)),
-        torch.from_numpy(matrix.indices.astype(kind)),
-        torch.from_numpy(matrix.data.astype(np.float32)),
-        matrix.shape,
-        device=device,
-        check_invariants=False,
-    )
+    parts = (matrix.indptr.astype(kind), matrix.indices.astype(kind), matrix.data.astype(np.float32))
+    pointers, columns, values = (torch.from_numpy(part).to(device) for part in parts)
+    return _csr(pointers, columns, values, matrix.shape)
+
+
+def _csr(pointers: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    with warnings.catch_warnings():
+        # torch calls its CSR tensors a beta on first use
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
+        return torch.sparse_csr_tensor(pointers, columns, values, shape, check_invariants=False)
 
 
 def multiply(matrix: Tensor, dense: Tensor) -> Tensor:
@@ -152,7 +149,5 @@ class Neighborhood:
 def _weighted(pointers: Tensor, columns: Tensor, weights: Tensor, dense: Tensor) -> Tensor:
     n = pointers.shape[0] - 1
     where = sparse_device(dense.device)
-    matrix = torch.sparse_csr_tensor(
-        pointers.to(where), columns.to(where), weights.to(where), (n, dense.shape[0]), check_invariants=False
-    )
+    matrix = _csr(pointers.to(where), columns.to(where), weights.to(where), (n, dense.shape[0]))
     return multiply(matrix, dense)
