@@ -36,7 +36,7 @@ def make_image(section: Section, technology: str, n_layers: int, params: CortexP
     """RGB image in its own pixel frame, with the transformation to the frame of the section."""
     from spatialdata.models import Image2DModel
 
-    scene = _scene(section, technology, n_layers, params, seed)
+    scene = make_scene(section, technology, n_layers, params, seed)
     return Image2DModel.parse(
         _histology.picture(scene),
         dims=("c", "y", "x"),
@@ -45,7 +45,8 @@ def make_image(section: Section, technology: str, n_layers: int, params: CortexP
     )
 
 
-def _scene(section: Section, technology: str, n_layers: int, params: CortexParams, seed: int) -> _histology.Scene:
+def make_scene(section: Section, technology: str, n_layers: int, params: CortexParams, seed: int) -> _histology.Scene:
+    """Everything that the pixels of the section depend on."""
     rng = stream(seed, IMAGE, section.number)
     stain = _tissue.stain_of_layers(n_layers)
     size = params.pixel_size or _histology.PIXEL_SIZE[technology]

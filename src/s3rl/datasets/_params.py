@@ -126,10 +126,10 @@ class CortexParams:
 def check_number(name: str, value: object, low: float, high: float, *, whole: bool = False) -> None:
     """Raise ParameterError unless ``low <= value <= high``, and a whole number where asked."""
     kind = "a whole number" if whole else "a finite number"
-    if isinstance(value, Integral if whole else Real) and not isinstance(value, bool):
-        # NaN fails every comparison
-        if low <= float(value) <= high:
-            return
+    right_type = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    # NaN fails every comparison
+    if right_type and low <= float(value) <= high:  # type: ignore[arg-type]
+        return
     raise ParameterError(
         f"must be {kind} from {low:g} to {high:g}", key=name, found=repr(value), fix=f"pass {name} in that range"
     )
