@@ -108,7 +108,9 @@ def denoising(
     raw, denoised = _columns(table, names, raw_layer), _columns(table, names, layer)
     aspect = float(np.clip(np.divide(*np.maximum(np.ptp(xy, axis=0), 1e-9)[::-1]), 0.5, 1.6))
     wide = max(2.6, 0.42 * len(labels.categories))
-    figure = plt.figure(figsize=(2 * _STEP + 2 * wide + 0.6, _STEP * aspect * len(names) + 0.5), layout="constrained")
+    below = 0.085 * max(map(len, labels.categories)) if _crowded(list(labels.categories)) else 0.2
+    size = (2 * _STEP + 2 * wide + 0.6, (_STEP * aspect + 0.3 + below) * len(names))
+    figure = plt.figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(len(names), 4, width_ratios=[_STEP, _STEP, wide, wide])
     for row, name in enumerate(names):
         shown = {"raw": raw[:, row], "denoised": denoised[:, row]}
@@ -178,6 +180,11 @@ def _draw_maps(axes: list[Axes], gene: str, shown: dict[str, np.ndarray], xy: np
         figure.colorbar(drawn, ax=axes, shrink=0.7, pad=0.02, extend="max" if both.max() > high else "neither")
 
 
+def _crowded(names: list[str]) -> bool:
+    """Whether names need to stand upright below a violin each."""
+    return max(map(len, names)) > 3 or sum(map(len, names)) > 22
+
+
 def _draw_violins(ax: Axes, values: np.ndarray, labels: pd.Categorical, colors: dict[str, str]) -> None:
     names = list(labels.categories)
     groups = [values[labels.codes == code] for code in range(len(names))]
@@ -187,6 +194,5 @@ def _draw_violins(ax: Axes, values: np.ndarray, labels: pd.Categorical, colors: 
     for body, name in zip(bodies, names, strict=True):
         body.set(facecolor=colors[name], edgecolor="0.3", linewidth=0.6, alpha=1.0)
     ax.scatter(places, [np.median(group) for group in groups], marker="_", color="black", s=60, zorder=3)
-    crowded = sum(len(name) for name in names) > 22
-    ax.set_xticks(places, names, rotation=90 if crowded else 0)
+    ax.set_xticks(places, names, rotation=90 if _crowded(names) else 0)
     ax.spines[["top", "right"]].set_visible(False)

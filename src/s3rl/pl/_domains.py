@@ -140,7 +140,7 @@ def _panels(table: AnnData, masks: list[np.ndarray], n_keys: int, ax: Axes | Non
     aspect = float(np.clip(high / wide, 0.4, 2.0))
     width = 4.6 if columns <= 2 else 3.6
     size = (width * columns + 1.2 * n_keys, width * aspect * rows + 0.5)
-    grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)[1].ravel()
+    grid = plt.subplots(rows, columns, figsize=size, layout="compressed", squeeze=False)[1].ravel()
     for empty in grid[count:]:
         empty.set_axis_off()
     return list(grid[:count])

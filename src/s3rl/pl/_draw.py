@@ -26,7 +26,7 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> tuple[Axes, bool]
         return checked_axes(ax), False
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=size, layout="constrained")[1], True
+    return plt.subplots(figsize=size, layout="compressed")[1], True
 
 
 def checked_axes(ax: Any) -> Axes:
@@ -112,27 +112,28 @@ def as_image(ax: Axes, xy: np.ndarray) -> None:
     ax.set_frame_on(False)
 
 
-def make_room(ax: Axes) -> None:
+def make_room(ax: Axes, columns: int = 1) -> None:
     """Narrow axes of the user in a figure whose layout does not make room for a legend by itself."""
     figure = ax.get_figure(root=True)
     if figure is not None and figure.get_layout_engine() is None:
         box = ax.get_position()
-        ax.set_position((box.x0, box.y0, 0.8 * box.width, box.height))
+        ax.set_position((box.x0, box.y0, max(0.4, 1 - 0.2 * columns) * box.width, box.height))
 
 
 def legend_beside(ax: Axes, colors: Mapping[str, str], *, unlabelled: bool, title: str | None = None) -> None:
     """Colours and names at the right of the axes, in as many columns as fit beside it."""
     from matplotlib.lines import Line2D
 
-    make_room(ax)
     entries = {**colors, "unlabelled": UNLABELLED} if unlabelled else dict(colors)
     marks = [Line2D([], [], marker="o", linestyle="", markersize=7, color=color) for color in entries.values()]
+    columns = 1 + (len(entries) - 1) // 14
+    make_room(ax, columns)
     ax.legend(
         marks,
         list(entries),
         loc="center left",
-        bbox_to_anchor=(1.01, 0.5),
-        ncols=1 + (len(entries) - 1) // 14,
+        bbox_to_anchor=(1.02, 0.5),
+        ncols=columns,
         frameon=False,
         title=title,
         handletextpad=0.1,

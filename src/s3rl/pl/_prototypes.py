@@ -162,7 +162,7 @@ def viewing_plane(stars: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _draw_stars(ax: Axes, at: np.ndarray, names: list[str], colors: list[str]) -> None:
     from matplotlib.patheffects import withStroke
 
-    ax.scatter(at[:, 0], at[:, 1], marker="*", s=260, c=colors, edgecolors="black", linewidths=1.0, zorder=3)
+    ax.scatter(at[:, 0], at[:, 1], marker="*", s=float(np.clip(2500 / len(names), 90, 260)), c=colors, edgecolors="black", linewidths=1.0, zorder=3)
     for name, place in zip(names, at, strict=True):
         ax.annotate(
             name,
@@ -179,5 +179,5 @@ def _draw_outline(ax: Axes) -> None:
     from matplotlib.patches import Circle
 
     ax.add_patch(Circle((0, 0), 1.0, facecolor="none", edgecolor="0.5", linewidth=1.2, zorder=0))
-    ax.set(xlim=(-1.08, 1.08), ylim=(-1.08, 1.08), xticks=[], yticks=[], aspect="equal")
+    ax.set(xlim=(-1.12, 1.12), ylim=(-1.12, 1.12), xticks=[], yticks=[], aspect="equal")
     ax.set_frame_on(False)

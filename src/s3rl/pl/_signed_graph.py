@@ -56,8 +56,8 @@ def signed_graph(
     neighbors_key
         Name in ``uns`` of the signed graph of :func:`s3rl.pp.signed_neighbors`.
     max_edges
-        Edges drawn of each kind; of more, this many are picked at random with a fixed seed, and the title says so.
-        Numbers and degrees are always those of all edges.
+        Edges drawn of each kind, ten times as many of the short spatial ones; of more, this many are picked at random
+        with a fixed seed, and the title says so. Numbers and degrees are always those of all edges.
     table_key
         Table of a SpatialData.
     show
@@ -111,11 +111,12 @@ def signed_graph(
     xy = coordinates_of(table)
     kinds = _kinds(table, neighbors_key)
     wide, high = np.maximum(np.ptp(xy, axis=0), 1e-9)
-    size = (14.0, float(np.clip(3.7 * high / wide, 3.2, 6.5)) + 0.5)
+    size = (14.0, float(np.clip(3.45 * high / wide, 2.4, 6.5)) + 1.2)
     figure = plt.figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(2, 4, width_ratios=[1, 1, 1, 0.75])
     for column, kind in enumerate(kinds):
-        _draw_edges(figure.add_subplot(grid[:, column], label=kind.name), xy, kind, int(max_edges))
+        most = int(max_edges) * (10 if kind.name == "spatial" else 1)
+        _draw_edges(figure.add_subplot(grid[:, column], label=kind.name), xy, kind, most)
     _draw_numbers(figure.add_subplot(grid[0, 3], label="numbers"), kinds)
     _draw_degrees(figure.add_subplot(grid[1, 3], label="degrees"), kinds)
     _draw.finish(figure, new=True, show=show, save=save)
@@ -151,8 +152,8 @@ def _draw_edges(ax: Axes, xy: np.ndarray, kind: Kind, max_edges: int) -> None:
     lines = LineCollection(
         list(xy[pairs]),
         colors=_COLORS[kind.name],
-        linewidths=0.4 if kind.name == "repulsion" else 0.9,
-        alpha=float(np.clip(600 / max(len(pairs), 1), 0.2, 0.9)) if kind.name == "repulsion" else 0.8,
+        linewidths=0.7 if kind.name == "spatial" else 0.5,
+        alpha=0.8 if kind.name == "spatial" else float(np.clip(600 / max(len(pairs), 1), 0.25, 0.9)),
     )
     ax.add_collection(lines)
     ax.set_title(title)
@@ -178,6 +179,10 @@ def _draw_degrees(ax: Axes, kinds: list[Kind]) -> None:
         ax.step([*degrees, degrees[-1] + 1], [*at_least, 0], where="pre", color=_COLORS[kind.name], label=kind.name)
         top = max(top, int(degrees[-1]))
     ax.set_xscale("symlog", linthresh=10)
+    ticks = [0, *(step * 10**power for power in range(6) for step in (5, 10))]
+    ax.set_xticks([tick for tick in ticks if tick <= max(top, 5)], minor=False)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.minorticks_off()
     ax.set(
         xlabel="edges of a spot", ylabel="share of spots\nwith so many or more", xlim=(0, top * 1.1 + 1), ylim=(0, 1.03)
     )
