@@ -158,3 +158,22 @@ def _refuse(table: AnnData, summary: CountsSummary) -> None:
             available=[f"layers[{name!r}]" for name in others] or None,
             fix=start_again if everything else "scanpy.pp.filter_cells(adata, min_counts=1)",
         )
+
+
+def check_counts_layer(table: AnnData, counts: Any, counts_layer: str) -> None:
+    """Refuse a layer of that name whose values are not those of ``counts``."""
+    if counts_layer not in table.layers:
+        return
+    layer = table.layers[counts_layer]
+    if layer is counts:
+        return
+    pairs = zip(row_blocks(counts), row_blocks(layer), strict=False)
+    if getattr(layer, "chunks", None) != getattr(counts, "chunks", None) or any(
+        (sp.csr_matrix(mine) != sp.csr_matrix(theirs)).nnz for (_, mine), (_, theirs) in pairs
+    ):
+        raise CountsError(
+            "is there and differs from X, so one of them is not the counts",
+            key=f"layers[{counts_layer!r}]",
+            found=f"{type(layer).__name__} {layer.dtype}",
+            fix=f"adata.X = adata.layers[{counts_layer!r}].copy() if the layer holds the counts, or pass counts_layer=",
+        )

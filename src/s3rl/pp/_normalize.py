@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from s3rl import _keys
 from s3rl._log import note, wrote
-from s3rl._slots.counts import CountsSummary, counts_of, row_blocks
+from s3rl._slots.counts import CountsSummary, check_counts_layer, counts_of, row_blocks
 from s3rl._slots.table import slices_of, table_of
 from s3rl._slots.write import write_slots
 from s3rl.errors import CountsError, LabelsError, ParameterError
@@ -131,7 +131,7 @@ def normalize(
     _refuse_normalised(table, counts_layer)
     codes, names = slices_of(table, library_key)
     counts, summary = counts_of(table, codes)
-    _check_counts_layer(table, counts, counts_layer)
+    check_counts_layer(table, counts, counts_layer)
     var = _variable_genes(table, counts, summary, n_top_genes, library_key, codes, names)
     result = Normalized(_scaled(table, counts, target_sum), counts, var)
     if copy:
@@ -167,25 +167,6 @@ def _refuse_normalised(table: AnnData, counts_layer: str) -> None:
         available=[f"layers[{name!r}]" for name in table.layers if name is not None] or None,
         fix=f"nothing if you want it so; to do it again, {again}; del adata.uns['log1p']; s3.pp.normalize(adata)",
     )
-
-
-def _check_counts_layer(table: AnnData, counts: Any, counts_layer: str) -> None:
-    """Refuse to replace a layer of another content."""
-    if counts_layer not in table.layers:
-        return
-    layer = table.layers[counts_layer]
-    if layer is counts:
-        return
-    pairs = zip(row_blocks(counts), row_blocks(layer), strict=False)
-    if getattr(layer, "chunks", None) != getattr(counts, "chunks", None) or any(
-        (sp.csr_matrix(mine) != sp.csr_matrix(theirs)).nnz for (_, mine), (_, theirs) in pairs
-    ):
-        raise CountsError(
-            "is there and differs from X, so one of them is not the counts",
-            key=f"layers[{counts_layer!r}]",
-            found=f"{type(layer).__name__} {layer.dtype}",
-            fix=f"adata.X = adata.layers[{counts_layer!r}].copy() if the layer holds the counts, or pass counts_layer=",
-        )
 
 
 def _variable_genes(
@@ -247,7 +228,8 @@ def _ranked(table: AnnData, counts: Any, n_top_genes: int, codes: np.ndarray | N
                     inplace=False,
                 )
             except ValueError as error:
-                reason = str(error.args[0] if error.args else error)
+                reason = error.args[0] if error.args else ""
+                reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
                 continue
         if span != _SPANS[0]:
             note("the variance of the genes was fitted at a span of %s, since %s failed", span, _SPANS[0])
