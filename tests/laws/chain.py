@@ -65,7 +65,13 @@ ROWS = (
         "pp.signed_neighbors",
         "graph",
         writes=frozenset(
-            {"obsp/s3rl_connectivities", "obsp/s3rl_distances", "obsp/s3rl_repulsions", "uns/s3rl_neighbors"}
+            {
+                "obsp/s3rl_connectivities",
+                "obsp/s3rl_distances",
+                "obsp/s3rl_repulsions",
+                "obsp/s3rl_kinds",
+                "uns/s3rl_neighbors",
+            }
         ),
         gives="signed",
     ),
@@ -76,7 +82,7 @@ ROWS = (
         RESULTS,
         gives="trained",
     ),
-    Row("tl.transfer", "signed", {"model": MODEL, "progress": False, "device": "cpu"}, RESULTS),
+    Row("tl.transfer", "signed", {"model": MODEL, "device": "cpu"}, RESULTS),
     Row(
         "tl.cluster",
         "trained",

