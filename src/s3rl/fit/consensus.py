@@ -17,6 +17,8 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from s3rl._random import stream
 from s3rl.nn import Diffusion
@@ -30,9 +32,8 @@ _REFINEMENTS = 5
 
 def gene_scale(x: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each gene of (n, g), in float64; a constant gene gets deviation 1."""
-    mean = np.asarray(x.mean(axis=0), dtype=np.float64).ravel()
-    square = np.asarray(x.multiply(x).mean(axis=0), dtype=np.float64).ravel()
-    deviation = np.sqrt(np.maximum(square - mean**2, 0))
+    mean, variance = (part.astype(np.float64) for part in mean_variance_axis(x, axis=0))
+    deviation = np.sqrt(variance)
     return mean, np.where(deviation > 1e-6, deviation, 1.0)
 
 
@@ -119,6 +120,7 @@ def _responsibilities(view: np.ndarray, n_domains: int, rng: np.random.Generator
     state = int(rng.integers(2**31 - 1))
     fitted = view if len(view) <= _FITTED_SPOTS else view[np.sort(rng.choice(len(view), _FITTED_SPOTS, replace=False))]
     mixture = GaussianMixture(n_domains, covariance_type="tied", random_state=state, reg_covar=1e-4)
-    with warnings.catch_warnings():
+    # One thread: these products are small, and several threads would only wait for each other.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         return mixture.fit(fitted).predict_proba(view)

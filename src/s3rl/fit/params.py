@@ -80,7 +80,7 @@ class S3RLParams:
     prototype_noise: float = 0.0
     anchor: float = 1.0
     consensus: float = 1.0
-    n_mixtures: int = 12
+    n_mixtures: int = 24
     mask_rate: float = 0.2
     edge_drop_rate: float = 0.2
     linear_output: bool = True
