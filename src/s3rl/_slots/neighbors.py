@@ -36,9 +36,25 @@ class SignedGraph(NamedTuple):
     repulsion: sp.csr_matrix
     params: dict[str, Any]
 
+    @property
+    def connectivity_key(self) -> str:
+        """``key_added`` of the spatial graph that it was built on."""
+        return str(self.params.get("arguments", {}).get("connectivity_key", _keys.SPATIAL_NEIGHBORS))
 
-def signed_graph_of(table: AnnData, neighbors_key: str = "s3rl_neighbors") -> SignedGraph:
+
+def signed_graph_of(
+    table: AnnData, neighbors_key: str = "s3rl_neighbors", *, without: str | None = None
+) -> SignedGraph:
     """Return the signed graph that ``uns[neighbors_key]`` names.
+
+    Parameters
+    ----------
+    table
+        Table with the slots of ``s3.pp.signed_neighbors``.
+    neighbors_key
+        Its dictionary in ``uns``.
+    without
+        Feature space, for example ``"image"``, whose pairs are left out where no other kind of edge joins them.
 
     Raises
     ------
@@ -65,7 +81,19 @@ def signed_graph_of(table: AnnData, neighbors_key: str = "s3rl_neighbors") -> Si
             found=f"{attraction.multiply(repulsion).nnz // 2} pairs",
             fix=_SIGNED_FIX,
         )
+    if without is not None:
+        others = _joined_by_others(table, named, without)
+        attraction, repulsion = (sp.csr_matrix(pairs.multiply(others)) for pairs in (attraction, repulsion))
     return SignedGraph(attraction, repulsion, dict(named.get("params", {})))
+
+
+def _joined_by_others(table: AnnData, named: Any, space: str) -> sp.csr_matrix:
+    """Return 1 where a kind of edge other than those of ``space`` joins a pair."""
+    kinds = sp.csr_matrix(slot_of(table, "obsp", str(named.get("kinds_key")), fix=_SIGNED_FIX), copy=True)
+    bits = sum(1 << k for k, name in enumerate(named["kinds"]) if name not in (f"{space}+", f"{space}-"))
+    kinds.data = (kinds.data & bits > 0).astype(np.float32)
+    kinds.eliminate_zeros()
+    return kinds
 
 
 def spatial_graph_of(table: AnnData, connectivity_key: str = _keys.SPATIAL_NEIGHBORS) -> sp.csr_matrix:

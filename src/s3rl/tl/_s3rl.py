@@ -153,8 +153,8 @@ def s3rl(
     settings = S3RLParams.of(params)
     _check_domains(n_domains, table.n_obs)
     seed = seed_of(rng)
-    graph = signed_graph_of(table, neighbors_key)
-    spatial = spatial_graph_of(table, graph.params.get("connectivity_key", "spatial"))
+    graph = signed_graph_of(table, neighbors_key, without=None if settings.use_image else "image")
+    spatial = spatial_graph_of(table, graph.connectivity_key)
     _check_slices(table, library_key, graph, spatial)
     expression = normalised_expression_of(table, layer)
     fitted, result = _fit(

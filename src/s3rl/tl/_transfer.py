@@ -124,8 +124,8 @@ def transfer(
     folder = os.fspath(model)
     fitted = FittedModel.of(load_model(folder), folder).to(place)
     table = table_of(data, table_key)
-    graph = signed_graph_of(table, neighbors_key)
-    spatial = spatial_graph_of(table, graph.params.get("connectivity_key", "spatial"))
+    graph = signed_graph_of(table, neighbors_key, without=None if fitted.params.use_image else "image")
+    spatial = spatial_graph_of(table, graph.connectivity_key)
     expression = normalised_expression_of(table, layer)
     known = [*fitted.genes, *fitted.other_genes]
     matched, missing = _match(expression, table, known, n_modelled=len(fitted.genes))
