@@ -22,7 +22,7 @@ def write_slots(table: AnnData, slots: Mapping[tuple[str, str], Any]) -> None:
     try:
         for (attribute, key), value in slots.items():
             mapping = getattr(table, attribute)
-            before.append((mapping, key, mapping[key] if key in mapping else absent))
+            before.append((mapping, key, mapping.get(key, absent)))
             mapping[key] = value
     except Exception:
         for mapping, key, old in reversed(before):
