@@ -112,8 +112,7 @@ class Neighborhood:
     @classmethod
     def from_scipy(cls, graph: sp.csr_matrix, device: torch.device | str = "cpu") -> Neighborhood:
         """Take the sparsity pattern of an (n, n) matrix; its values are not used."""
-        graph = sp.csr_matrix(graph)
-        graph.sort_indices()
+        graph = sp.csr_matrix(graph).sorted_indices()
         order = sp.csr_matrix((np.arange(1, graph.nnz + 1), graph.indices, graph.indptr), graph.shape)
         flipped = sp.csr_matrix(order.T)
         flipped.sort_indices()
