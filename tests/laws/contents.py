@@ -45,7 +45,8 @@ def contents(table: Any) -> dict[str, Any]:
         frame = getattr(table, axis)
         found |= {f"{axis}/{name}": plain(frame[name]) for name in frame}
     for name in MAPPINGS:
-        found |= {f"{name}/{key}": plain(value) for key, value in getattr(table, name).items()}
+        # anndata 0.13 lists X among the layers, under None
+        found |= {f"{name}/{key}": plain(value) for key, value in getattr(table, name).items() if key is not None}
     return found
 
 
