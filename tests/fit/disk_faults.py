@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,11 +25,12 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has 
 def fault_at(index: int, fault: Callable[[str], None]) -> Iterator[list[str]]:
     """Call ``fault(name)`` in place of the ``index``-th change to the disk; yields the names of the changes so far."""
     seen: list[str] = []
+    numbers = itertools.count()  # its steps are whole in every thread
 
     def watched(name, call):
         def inner(*args, **kwargs):
             seen.append(name)
-            if len(seen) - 1 == index:
+            if next(numbers) == index:
                 fault(name)
             return call(*args, **kwargs)
 
@@ -35,7 +38,7 @@ def fault_at(index: int, fault: Callable[[str], None]) -> Iterator[list[str]]:
 
     def half(path, data, *args, **kwargs):
         seen.append("write")
-        stop = len(seen) - 1 == index
+        stop = next(numbers) == index
         with open(path, "wb") as file:
             file.write(data[: len(data) // 2] if stop else data)
         if stop:
@@ -53,10 +56,13 @@ def fault_at(index: int, fault: Callable[[str], None]) -> Iterator[list[str]]:
 
 def in_child(work: Callable[[], object]) -> int:
     """Run ``work`` in a fork and return the exit status: 0, ``KILLED``, or 1 with the traceback printed."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*use of fork", category=DeprecationWarning)
+        child = os.fork()
     if child == 0:
         status = 1
         try:
+            signal.alarm(60)
             work()
             status = 0
         except BaseException:  # noqa: BLE001
@@ -66,25 +72,28 @@ def in_child(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def kill_at_every_change(work: Callable[[], object], check: Callable[[int], object], *, every: int = 1) -> int:
+def kill_at(index: int, work: Callable[[], object]) -> int:
+    """Run ``work`` in a child that ends at its ``index``-th change to the disk; the exit status is 0 or ``KILLED``."""
+
+    def run() -> None:
+        with fault_at(index, lambda _: os._exit(KILLED)):
+            work()
+
+    status = in_child(run)
+    assert status in {0, KILLED}
+    return status
+
+
+def kill_at_every_change(work: Callable[[], object], check: Callable[[int], object]) -> int:
     """Run ``work`` in children that end at its 0th, 1st, ... change to the disk, and ``check(i)`` after each.
 
     Returns the number of kills; it stops once ``work`` ends before the kill.
     """
-
-    def killed(index: int) -> Callable[[], None]:
-        def run() -> None:
-            with fault_at(index, lambda _: os._exit(KILLED)):
-                work()
-
-        return run
-
-    for kills, index in enumerate(itertools.count(0, every)):
-        status = in_child(killed(index))
-        assert status in {0, KILLED}
+    for index in itertools.count():
+        status = kill_at(index, work)
         check(index)
         if status == 0:
-            return kills
+            return index
     raise AssertionError
 
 

@@ -26,6 +26,8 @@ _ABOUT_FORMATS = (
     "Consolidated metadata",
 )
 
+_ROOT_FILES = ("zarr.json", ".zgroup")
+
 __all__ = ["verify_store", "write_results"]
 
 
@@ -122,13 +124,20 @@ def _check_not_the_input(data: Data, target: Path) -> None:
 
 
 def _sources_of(data: Any) -> list[Path]:
-    """Stores and files that the object still reads from, the store itself first."""
+    """Stores and files that the object still reads from."""
     import spatialdata
 
     if not hasattr(data, "tables"):
         return [Path(os.path.realpath(data.filename))] if data.isbacked else []
     named = [] if data.path is None else [data.path]
-    return [Path(os.path.realpath(place)) for place in [*named, *spatialdata.get_dask_backing_files(data)]]
+    return sorted({_root_of(Path(os.path.realpath(p))) for p in [*named, *spatialdata.get_dask_backing_files(data)]})
+
+
+def _root_of(place: Path) -> Path:
+    """The whole store of which ``place`` may be one array."""
+    while any((place.parent / name).is_file() for name in _ROOT_FILES):
+        place = place.parent
+    return place
 
 
 def _check_replaceable(target: Path, overwrite: bool) -> None:
@@ -137,7 +146,7 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
     if not overwrite:
         raise StoreError("is already there", key=str(target), fix="pass overwrite=True, or another path")
     folder = target.suffix == ".zarr"
-    is_store = target.is_dir() and any((target / name).is_file() for name in ("zarr.json", ".zgroup"))
+    is_store = target.is_dir() and any((target / name).is_file() for name in _ROOT_FILES)
     if (folder and not is_store) or (not folder and not target.is_file()):
         raise StoreError(
             f"is no {target.suffix} store, so it is not overwritten",
