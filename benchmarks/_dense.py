@@ -27,7 +27,9 @@ class DenseData:
         self.x = torch.from_numpy(x.toarray())
         rows, columns = attraction.sorted_indices().nonzero()  # the order in which the package drops edges
         self.edges = torch.from_numpy(np.stack([columns, rows]).astype(np.int64))
-        self.attracting, self.repelling = (torch.from_numpy(np.triu(m.toarray(), k=1) != 0) for m in (attraction, repulsion))
+        self.attracting, self.repelling = (
+            torch.from_numpy(np.triu(m.toarray(), k=1) != 0) for m in (attraction, repulsion)
+        )
         self.smooth = None
         if diffusion > 0:
             adjacency = spatial.toarray().astype(np.float64)

@@ -93,7 +93,12 @@ def test_consensus_is_the_cross_entropy_of_the_head(problem):
     with torch.no_grad():
         z = objective.model.encode(slide.expression, slide.graph, slide.diffusion, noise.masked, noise.kept)
         share = torch.softmax(objective.model.head(z), dim=1).double().numpy()
-    loops = -np.mean([sum(t * np.log(s) for t, s in zip(*rows, strict=True)) for rows in zip(targets.consensus.double().numpy(), share, strict=True)])
+    loops = -np.mean(
+        [
+            sum(t * np.log(s) for t, s in zip(*rows, strict=True))
+            for rows in zip(targets.consensus.double().numpy(), share, strict=True)
+        ]
+    )
     assert value == pytest.approx(loops, rel=1e-4)
 
 
@@ -102,7 +107,8 @@ def test_noise_depends_on_seed_and_epoch_alone(problem):
     slide, prototypes = problem.slide(params), torch.zeros(4, 6)
     before = torch.random.get_rng_state()
     first, again, later, other = (
-        Noise.draw(slide, prototypes, params, seed=seed, epoch=epoch) for seed, epoch in ((1, 4), (1, 4), (1, 5), (2, 4))
+        Noise.draw(slide, prototypes, params, seed=seed, epoch=epoch)
+        for seed, epoch in ((1, 4), (1, 4), (1, 5), (2, 4))
     )
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(first.masked, again.masked)

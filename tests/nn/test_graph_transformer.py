@@ -135,5 +135,7 @@ def test_start_weights_depend_on_the_generator_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not torch.equal(first.query, other.query)
-    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), GraphTransformerLayer(4, 3).parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.parameters(), GraphTransformerLayer(4, 3).parameters(), strict=True)
+    )
     assert first.query.abs().max() <= 0.5

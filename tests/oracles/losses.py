@@ -44,7 +44,7 @@ def prototype_deviation(assignment, sizes):
     out = []
     for j in range(c):
         m = max(1, math.floor(sizes[j] * n + 1e-6))
-        members = sorted(range(n), key=lambda i: -assignment[i, j])[:m]  # noqa: B023
+        members = sorted(range(n), key=lambda i: -assignment[i, j])[:m]
         ideal = [1.0 if i in members else 0.0 for i in range(n)]
         have = assignment[:, j] / assignment[:, j].sum()
         want = [value / sum(ideal) for value in ideal]
