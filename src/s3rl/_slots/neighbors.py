@@ -54,7 +54,7 @@ def signed_graph_of(
     neighbors_key
         Its dictionary in ``uns``.
     without
-        Feature space, for example ``"image"``, whose pairs are left out where no other kind of edge joins them.
+        Feature space, for example ``"image"``, whose pairs are left out.
 
     Raises
     ------
@@ -82,18 +82,22 @@ def signed_graph_of(
             fix=_SIGNED_FIX,
         )
     if without is not None:
-        others = _joined_by_others(table, named, without)
-        attraction, repulsion = (sp.csr_matrix(pairs.multiply(others)) for pairs in (attraction, repulsion))
+        attraction, repulsion = _from_kinds(table, named, without)
     return SignedGraph(attraction, repulsion, dict(named.get("params", {})))
 
 
-def _joined_by_others(table: AnnData, named: Any, space: str) -> sp.csr_matrix:
-    """Return 1 where a kind of edge other than those of ``space`` joins a pair."""
-    kinds = sp.csr_matrix(slot_of(table, "obsp", str(named.get("kinds_key")), fix=_SIGNED_FIX), copy=True)
-    bits = sum(1 << k for k, name in enumerate(named["kinds"]) if name not in (f"{space}+", f"{space}-"))
-    kinds.data = (kinds.data & bits > 0).astype(np.float32)
-    kinds.eliminate_zeros()
-    return kinds
+def _from_kinds(table: AnnData, named: Any, without: str) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    """Put attraction and repulsion together again from all kinds of edges but those of one feature space."""
+    kinds = sp.csr_matrix(slot_of(table, "obsp", str(named.get("kinds_key")), fix=_SIGNED_FIX))
+    bits = {name: 1 << k for k, name in enumerate(named["kinds"]) if name not in (f"{without}+", f"{without}-")}
+    attracts = (kinds.data & sum(bit for name, bit in bits.items() if not name.endswith("-"))) > 0
+    repels = ((kinds.data & sum(bit for name, bit in bits.items() if name.endswith("-"))) > 0) & ~attracts
+    graphs = []
+    for chosen in (attracts, repels):
+        graph = sp.csr_matrix((chosen.astype(np.float32), kinds.indices.copy(), kinds.indptr.copy()), kinds.shape)
+        graph.eliminate_zeros()
+        graphs.append(graph)
+    return graphs[0], graphs[1]
 
 
 def spatial_graph_of(table: AnnData, connectivity_key: str = _keys.SPATIAL_NEIGHBORS) -> sp.csr_matrix:

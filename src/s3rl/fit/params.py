@@ -15,7 +15,7 @@ Ablation = Literal["S3RL-1", "S3RL-2", "S3RL-3"]
 class S3RLParams:
     """Parameters of ``s3.tl.s3rl``.
 
-    Attributes
+    Parameters
     ----------
     n_hidden, n_latent, n_heads
         Channels of the hidden layers and of the embedding, and attention heads of each layer.
@@ -66,6 +66,15 @@ class S3RLParams:
     ------
     ParameterError
         If a value is outside of its range.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from s3rl.tl import S3RLParams
+    >>> S3RLParams(max_epochs=300).max_epochs
+    300
+    >>> replace(S3RLParams.paper("S3RL-1"), max_epochs=500).prototype_noise
+    0.0
     """
 
     n_hidden: int = 64
@@ -121,15 +130,13 @@ class S3RLParams:
         return cls(**params)
 
     @classmethod
-    def paper(cls, ablation: Ablation | None = None, **changes: Any) -> Self:
+    def paper(cls, ablation: Ablation | None = None) -> Self:
         """Return the form of the paper: equal sizes, dynamic prototypes, ELU on every layer, up to 2,000 epochs.
 
         Parameters
         ----------
         ablation
             ``"S3RL-1"`` keeps the prototypes static, ``"S3RL-2"`` leaves the image out, ``"S3RL-3"`` does both.
-        changes
-            Values to set besides.
         """
         if ablation not in (None, "S3RL-1", "S3RL-2", "S3RL-3"):
             raise ParameterError(
@@ -145,7 +152,7 @@ class S3RLParams:
             "prototype_noise": 0.0 if ablation in ("S3RL-1", "S3RL-3") else 0.1,
             "use_image": ablation not in ("S3RL-2", "S3RL-3"),
         }  # fmt: skip
-        return cls(**(form | changes))
+        return cls(**form)
 
     def as_dict(self) -> dict[str, Any]:
         """Names and values, of plain types that a store can keep."""

@@ -42,9 +42,10 @@ def separability(assignment: Tensor, sizes: Tensor | None = None) -> Tensor:
 
 
 def prototype_deviation(assignment: Tensor, sizes: Tensor | None = None) -> Tensor:
-    """Divergence of each prototype's spots from the ideal, KL(y*_j / |y*_j|_1 || y_j / |y_j|_1) (equation 10).
+    """Divergence of each prototype's spots from the ideal (equation 10).
 
-    ``y*_j`` is 1 on the ``floor(w_j n)`` spots with the largest affinity to prototype j and 0 elsewhere.
+    ``KL(y*_j / |y*_j|_1 || y_j / |y_j|_1)``, where ``y*_j`` is 1 on the ``floor(w_j n)`` spots with the largest
+    affinity to prototype j and 0 elsewhere.
 
     Parameters
     ----------

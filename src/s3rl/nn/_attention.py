@@ -35,6 +35,15 @@ def neighbor_attention(
     -------
     Tensor
         (n, d); zeros for a spot without neighbours.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp, torch
+    >>> from s3rl.nn import Neighborhood, neighbor_attention
+    >>> graph = Neighborhood.from_scipy(sp.csr_matrix([[0, 1, 1], [0, 0, 0], [0, 0, 0]]))
+    >>> value = torch.tensor([[1.0], [2.0], [4.0]])
+    >>> neighbor_attention(torch.zeros(3, 2), torch.zeros(3, 2), value, graph, 1.0).flatten().tolist()
+    [3.0, 0.0, 0.0]
     """
     return _Attention.apply(query, key, value, graph, scale, kept)
 
@@ -87,14 +96,27 @@ def _softmax(logits: Tensor, graph: Neighborhood) -> Tensor:
 
 
 def edge_products(left: Tensor, right: Tensor, graph: Neighborhood) -> Tensor:
-    """Inner products ``left_i . right_j`` over the edges of a graph, (e,), with deterministic gradients.
+    """Inner products of the two ends of each edge of a graph, with deterministic gradients.
 
     Parameters
     ----------
     left, right
         (n, d).
     graph
-        Edges i -> j.
+        Edges from row i to column j.
+
+    Returns
+    -------
+    Tensor
+        Inner product of row i of ``left`` and row j of ``right`` for each edge, (e,).
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp, torch
+    >>> from s3rl.nn import Neighborhood, edge_products
+    >>> graph = Neighborhood.from_scipy(sp.csr_matrix([[0, 1], [0, 0]]))
+    >>> edge_products(torch.ones(2, 3), torch.ones(2, 3), graph).tolist()
+    [3.0]
     """
     return _EdgeProducts.apply(left, right, graph)
 

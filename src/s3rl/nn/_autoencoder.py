@@ -15,7 +15,23 @@ from s3rl.nn._sparse import Neighborhood, SparseMatrix
 
 
 class Reconstruction(NamedTuple):
-    """Factors of the reconstruction ``spots @ genes.T``."""
+    """Factors of the reconstruction ``spots @ genes.T``.
+
+    Parameters
+    ----------
+    spots
+        (n, r).
+    genes
+        (g, r).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from s3rl.nn import Reconstruction
+    >>> factors = Reconstruction(torch.ones(3, 2), torch.ones(4, 2))
+    >>> (factors.spots @ factors.genes.T).shape
+    torch.Size([3, 4])
+    """
 
     spots: Tensor
     genes: Tensor
@@ -28,10 +44,10 @@ class SeparableAutoencoder(nn.Module):
     ----------
     n_genes, n_hidden, n_latent
         Channels g, of the hidden layers, and d.
-    n_heads
-        Attention heads of each layer, averaged.
     head
         Prototypes and their rotation.
+    n_heads
+        Attention heads of each layer, averaged.
     linear_embedding
         Whether the embedding leaves the second layer without ELU and every channel is centred and scaled over all
         spots; otherwise all channels share one centre and one scale.

@@ -21,7 +21,7 @@ class Diffusion:
 
     The operator is symmetric, so that its backward pass is itself; nothing but the graph is stored.
 
-    Attributes
+    Parameters
     ----------
     scaled_laplacian
         CSR (n, n): L shifted and scaled to the interval [-1, 1].

@@ -80,6 +80,23 @@ class ExpressionEncoderLayer(GraphTransformerLayer):
 
     A masked spot is replaced by the learnable token after the product, by ``token @ W``; the gene weights scale the
     columns of the input, so that they are never applied to the data itself.
+
+    Parameters
+    ----------
+    n_in
+        Genes g.
+    n_out, n_heads, generator
+        As in ``GraphTransformerLayer``.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> from s3rl.nn import ExpressionEncoderLayer, Neighborhood, SparseMatrix
+    >>> x = SparseMatrix.from_scipy(sp.csr_matrix(np.eye(4, 6)))
+    >>> pairs = Neighborhood.from_scipy(sp.csr_matrix(np.eye(4)[::-1]))
+    >>> layer = ExpressionEncoderLayer(6, 2)
+    >>> layer.attend(layer.project(x), pairs).shape
+    torch.Size([4, 2])
     """
 
     def __init__(self, n_in: int, n_out: int, n_heads: int = 1, generator: torch.Generator | None = None) -> None:
@@ -103,6 +120,26 @@ class ExpressionDecoderLayer(GraphTransformerLayer):
     With a linear output the reconstruction is ``U V^T``: attention logits collapse to ``h_i^T (W_q^T W_k) h_j``, and
     since attention sums to one, values are averaged before they are mapped to genes. ``U`` is (n, r) and ``V`` (g, r)
     with r = (n_heads + 1) * (n_in + 1).
+
+    Parameters
+    ----------
+    n_in
+        Channels of the input.
+    n_out
+        Genes g.
+    n_heads, generator
+        As in ``GraphTransformerLayer``.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp, torch
+    >>> from s3rl.nn import ExpressionDecoderLayer, Neighborhood
+    >>> pairs = Neighborhood.from_scipy(sp.csr_matrix(np.eye(4)[::-1]))
+    >>> layer = ExpressionDecoderLayer(2, 6)
+    >>> h = torch.ones(4, 2)
+    >>> spots, genes = layer.factors(h, pairs)
+    >>> torch.allclose(spots @ genes.T, layer(h, pairs), atol=1e-6)
+    True
     """
 
     def factors(self, h: Tensor, graph: Neighborhood, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -15,12 +15,20 @@ from torch import Tensor
 class SparseMatrix:
     """A constant sparse matrix with its transpose.
 
-    Attributes
+    Parameters
     ----------
     forward
         CSR tensor (n, m).
     backward
         Its transpose as a CSR tensor (m, n): converting and sorting it anew in each step costs as much as the product.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp, torch
+    >>> from s3rl.nn import SparseMatrix
+    >>> x = SparseMatrix.from_scipy(sp.csr_matrix([[0.0, 2.0], [0.0, 0.0]]))
+    >>> (x @ torch.ones(2, 1)).flatten().tolist()
+    [2.0, 0.0]
     """
 
     forward: Tensor
@@ -90,7 +98,7 @@ def multiply(matrix: Tensor, dense: Tensor) -> Tensor:
 class Neighborhood:
     """A directed graph for attention: row i lists the neighbours that spot i reads.
 
-    Attributes
+    Parameters
     ----------
     pointers, columns
         CSR structure, (n + 1,) and (e,).
@@ -100,6 +108,14 @@ class Neighborhood:
         CSR structure of the transpose.
     permutation
         Edge in row order for each edge of the transpose, (e,).
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> from s3rl.nn import Neighborhood
+    >>> graph = Neighborhood.from_scipy(sp.csr_matrix([[0, 1], [0, 0]]))
+    >>> graph.n_nodes, graph.n_edges
+    (2, 1)
     """
 
     pointers: Tensor

@@ -7,7 +7,9 @@ __getattr__, __dir__, __all__ = _attach(
     {
         "s3rl": "_s3rl",
         "S3RLParams": "_s3rl",
+        "S3RLResult": "_s3rl",
         "transfer": "_transfer",
+        "TransferResult": "_transfer",
         "cluster": "_cluster",
         "match_labels": "_match_labels",
     },
