@@ -91,7 +91,7 @@ def test_a_graph_without_edges():
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), density=st.floats(0, 1), shift=st.floats(-50, 50))
 def test_attention_is_an_average(seed, density, shift):
-    """Weights sum to one: it keeps constants, stays within the range of the values and ignores a shift of the logits."""
+    """Weights sum to one: it keeps constants and the range of the values, and ignores a shift of the logits."""
     graph = directed(N, density, seed)
     hood = Neighborhood.from_scipy(graph)
     query, key, value = (t.detach() for t in inputs(3, 3, 1, seed=seed))
