@@ -162,7 +162,16 @@ def viewing_plane(stars: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _draw_stars(ax: Axes, at: np.ndarray, names: list[str], colors: list[str]) -> None:
     from matplotlib.patheffects import withStroke
 
-    ax.scatter(at[:, 0], at[:, 1], marker="*", s=float(np.clip(2500 / len(names), 90, 260)), c=colors, edgecolors="black", linewidths=1.0, zorder=3)
+    ax.scatter(
+        at[:, 0],
+        at[:, 1],
+        marker="*",
+        s=float(np.clip(2500 / len(names), 90, 260)),
+        c=colors,
+        edgecolors="black",
+        linewidths=1.0,
+        zorder=3,
+    )
     for name, place in zip(names, at, strict=True):
         ax.annotate(
             name,

@@ -111,7 +111,7 @@ def signed_graph(
     xy = coordinates_of(table)
     kinds = _kinds(table, neighbors_key)
     wide, high = np.maximum(np.ptp(xy, axis=0), 1e-9)
-    size = (14.0, float(np.clip(3.45 * high / wide, 2.4, 6.5)) + 1.2)
+    size = (14.0, float(np.clip(3.45 * high / wide, 2.4, 6.5)) + 1.45)
     figure = plt.figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(2, 4, width_ratios=[1, 1, 1, 0.75])
     for column, kind in enumerate(kinds):
@@ -134,9 +134,7 @@ def _kinds(table: AnnData, neighbors_key: str) -> list[Kind]:
 
 def _kind(name: str, matrix: sp.spmatrix) -> Kind:
     upper = sp.triu(matrix, k=1).tocoo()
-    # what was subtracted stays as an explicit zero
-    there = upper.data != 0
-    pairs = np.column_stack([upper.row[there], upper.col[there]]).astype(np.int64)
+    pairs = np.column_stack([upper.row, upper.col]).astype(np.int64)
     return Kind(name, pairs, np.bincount(pairs.ravel(), minlength=matrix.shape[0]))
 
 
