@@ -55,6 +55,13 @@ def test_ties_go_to_the_lowest_number_whatever_the_tiles(tile):
     np.testing.assert_array_equal(found.farthest[3], [0, 1, 2])
 
 
+def test_ties_stay_in_order_in_long_lists():
+    axes = np.eye(2, dtype=np.float32)[np.arange(80) % 2]
+    found = searched(axes, k=30, f=30, tile=9)
+    np.testing.assert_array_equal(found.nearest[79], np.arange(1, 60, 2))
+    np.testing.assert_array_equal(found.farthest[79], np.arange(0, 60, 2))
+
+
 def test_equal_rows_tie_in_spite_of_rounding():
     row = np.random.default_rng(3).normal(size=(1, 301))
     features = np.repeat(row, 50, axis=0).astype(np.float32)
@@ -104,11 +111,13 @@ def test_centring_is_within_the_slice():
         np.testing.assert_allclose(directions.take(rows), expected, atol=1e-4)
 
 
-def test_a_row_equal_to_the_mean_points_nowhere():
-    features = np.array([[0.1, 0.7], [0.3, 0.1], [0.2, 0.4]], dtype=np.float32)
-    np.testing.assert_array_equal(
-        Directions(features, np.zeros(3, np.int64), centered=True).has_one, [True, True, False]
-    )
+def test_a_row_equal_to_the_mean_up_to_rounding_points_nowhere():
+    rows = np.random.default_rng(0).random((6, 50)).astype(np.float32)
+    features = np.vstack([rows, rows.mean(axis=0, keepdims=True)])
+    rest = features[6] - features.astype(np.float64).mean(axis=0).astype(np.float32)
+    assert rest.any()
+    found = Directions(features, np.zeros(7, np.int64), centered=True).has_one
+    np.testing.assert_array_equal(found, [True] * 6 + [False])
 
 
 def test_cosines_of_pairs():
