@@ -11,6 +11,8 @@ __getattr__, __dir__, __all__ = _attach(
         "transfer": "_transfer",
         "TransferResult": "_transfer",
         "cluster": "_cluster",
+        "ClusterResult": "_cluster",
         "match_labels": "_match_labels",
+        "MatchLabelsResult": "_match_labels",
     },
 )

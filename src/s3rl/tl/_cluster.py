@@ -29,7 +29,7 @@ _N_INIT = 10
 _N_NEIGHS = 15
 
 
-class Clusters(NamedTuple):
+class ClusterResult(NamedTuple):
     """Result of :func:`s3rl.tl.cluster` with ``copy=True``.
 
     Attributes
@@ -57,7 +57,7 @@ def cluster(
     table_key: str | None = None,
     key_added: str | None = None,
     copy: bool = False,
-) -> Clusters | None:
+) -> ClusterResult | None:
     """Cluster the spots in a representation, for comparison with the prototypes' own domains.
 
     - ``"kmeans"``: the best of 10 starts of :class:`sklearn.cluster.KMeans`.
@@ -97,7 +97,7 @@ def cluster(
 
     Returns
     -------
-    None, or :class:`s3rl.tl.Clusters` with ``copy=True``. Written otherwise:
+    None, or :class:`s3rl.tl.ClusterResult` with ``copy=True``. Written otherwise:
 
     ``obs[key_added]``
         Categorical of str, (n,).
@@ -274,7 +274,7 @@ def _global_states_kept() -> Iterator[None]:
         np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-def _named(table: AnnData, codes: np.ndarray) -> Clusters:
+def _named(table: AnnData, codes: np.ndarray) -> ClusterResult:
     import pandas as pd
 
     _, first, inverse, sizes = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
@@ -282,4 +282,4 @@ def _named(table: AnnData, codes: np.ndarray) -> Clusters:
     rank[np.lexsort((first, -sizes))] = np.arange(len(sizes))
     names = [str(number) for number in range(len(sizes))]
     domain = pd.Categorical.from_codes(rank[inverse], names)
-    return Clusters(pd.Series(domain, index=table.obs_names.copy()), domain_colors(len(names)))
+    return ClusterResult(pd.Series(domain, index=table.obs_names.copy()), domain_colors(len(names)))

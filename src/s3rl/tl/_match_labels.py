@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _UNMATCHED = "unmatched"
 
 
-class MatchedLabels(NamedTuple):
+class MatchLabelsResult(NamedTuple):
     """Result of :func:`s3rl.tl.match_labels` with ``copy=True``.
 
     Attributes
@@ -52,7 +52,7 @@ def match_labels(
     table_key: str | None = None,
     key_added: str | None = None,
     copy: bool = False,
-) -> MatchedLabels | None:
+) -> MatchLabelsResult | None:
     """Rename clusters to the annotated groups they overlap most, each group given once.
 
     The pairs are those with the largest number of common spots in total
@@ -78,7 +78,7 @@ def match_labels(
 
     Returns
     -------
-    None, or :class:`s3rl.tl.MatchedLabels` with ``copy=True``. Written otherwise:
+    None, or :class:`s3rl.tl.MatchLabelsResult` with ``copy=True``. Written otherwise:
 
     ``obs[key_added]``
         Categorical of str (n,), categories in the order of the reference.
@@ -130,7 +130,7 @@ def match_labels(
     labels = pd.Categorical([None if code < 0 else names[code] for code in clusters.codes], categories)
     found = list(clusters.categories)
     hits = sum(confusion[row, references.index(name)] for row, name in enumerate(names) if name in references)
-    result = MatchedLabels(
+    result = MatchLabelsResult(
         labels=pd.Series(labels, index=table.obs_names.copy()),
         colors=_colors(names, groups, order, references, colors_of(table, reference_key, references)),
         mapping=dict(zip(found, names, strict=True)),
@@ -206,7 +206,7 @@ def _colors(
     return colors
 
 
-def _record(key: str, reference_key: str, result: MatchedLabels) -> dict[str, Any]:
+def _record(key: str, reference_key: str, result: MatchLabelsResult) -> dict[str, Any]:
     """What ``uns`` keeps; arrays, since names such as ``"L2/3"`` cannot be keys of a stored group."""
     return {
         "key": key,
