@@ -16,6 +16,7 @@ from s3rl.fit.result import infer
 
 PROBLEM = tissue()
 N, G = PROBLEM.x.shape
+PAPER = dataclasses.replace(S3RLParams.paper(), n_hidden=8, n_latent=4, n_heads=2, max_epochs=4)
 MODELLED, OTHERS = np.arange(0, G, 2), np.arange(1, G, 2)
 
 
@@ -32,9 +33,7 @@ def fitted(params, *, with_others=True):
     return model, slide, result
 
 
-@pytest.mark.parametrize(
-    "params", [small(), S3RLParams.paper(n_hidden=8, n_latent=4, n_heads=2, max_epochs=4)], ids=["own", "paper"]
-)
+@pytest.mark.parametrize("params", [small(), PAPER], ids=["own", "paper"])
 @pytest.mark.parametrize("with_others", [True, False])
 def test_a_model_from_its_folder_infers_the_same_bytes(tmp_path, params, with_others):
     model, slide, result = fitted(params, with_others=with_others)

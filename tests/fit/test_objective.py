@@ -22,8 +22,8 @@ FORMS = {
     "two heads, no diffusion": small(n_hidden=16, n_latent=8, n_heads=2, diffusion=0.0, size_prior="equal"),
     "dynamic prototypes": small(n_hidden=16, n_latent=8, prototype_noise=0.2),
     "few terms": small(topology=0.0, separability=0.0, anchor=0.0, consensus=0.0, size_prior="equal"),
-    "paper": S3RLParams.paper(**ARCHITECTURE),
-    "paper, S3RL-3": S3RLParams.paper("S3RL-3", **ARCHITECTURE),
+    "paper": dataclasses.replace(S3RLParams.paper(), **ARCHITECTURE),
+    "paper, S3RL-3": dataclasses.replace(S3RLParams.paper("S3RL-3"), **ARCHITECTURE),
 }
 
 

@@ -83,6 +83,5 @@ def test_the_form_of_the_paper_and_its_ablations():
     for form in forms.values():
         same = dataclasses.replace(form, prototype_noise=full.prototype_noise, use_image=full.use_image)
         assert same == full
-    assert S3RLParams.paper("S3RL-1", max_epochs=7).max_epochs == 7
     with pytest.raises(ParameterError, match="S3RL-9"):
         S3RLParams.paper("S3RL-9")

@@ -13,7 +13,7 @@ from s3rl._random import torch_stream
 from s3rl.fit.inputs import Slide, Targets
 from s3rl.fit.params import S3RLParams
 from s3rl.losses import cosine_error, factored_cosine_error, prototype_deviation, separability, topology
-from s3rl.nn import Reconstruction, SeparableAutoencoder, edge_products
+from s3rl.nn import Reconstruction, SeparableAutoencoder, SparseMatrix, edge_products
 
 TERMS = ("reconstruction", "topology", "separability", "anchor", "consensus")
 _ROWS_AT_ONCE = 1024
@@ -90,8 +90,7 @@ class Objective(nn.Module):
         sums = []
         for start in range(0, len(counted), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
-            dense = slide.expression.rows(rows)
-            part = (dense, factors.spots[rows], factors.genes, power, counted[rows])
+            part = (slide.expression, rows, factors.spots[rows], factors.genes, power, counted[rows])
             sums.append(checkpoint(_elu_error, *part, use_reentrant=False, preserve_rng_state=False))
         return torch.stack(sums).sum() / counted.sum().clamp_min(1)
 
@@ -110,6 +109,12 @@ class Objective(nn.Module):
         return separability(assignment, sizes)
 
 
-def _elu_error(x: Tensor, spots: Tensor, genes: Tensor, power: float, counted: Tensor) -> Tensor:
-    """Sum of the cosine error over the counted rows of one block, with the activation on the output."""
+def _elu_error(
+    expression: SparseMatrix, rows: slice, spots: Tensor, genes: Tensor, power: float, counted: Tensor
+) -> Tensor:
+    """Sum of the cosine error over the counted rows of one block, with the activation on the output.
+
+    The dense rows are made in here, so that the backward pass makes them again instead of keeping all blocks.
+    """
+    x = expression.rows(rows).to(spots)
     return cosine_error(x, functional.elu(spots @ genes.T), power=power, counted=counted) * counted.sum()
