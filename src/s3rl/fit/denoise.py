@@ -14,7 +14,7 @@ from s3rl.fit.inputs import Slide
 from s3rl.nn import SeparableAutoencoder
 
 _ROWS_AT_ONCE = 2048
-_RIDGE = 1e-3
+_RIDGE = 1e-2
 
 
 class Embedding(NamedTuple):
