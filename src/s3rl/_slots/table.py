@@ -158,7 +158,8 @@ def normalised_expression_of(table: AnnData, layer: str | None = None) -> sp.csr
             found=f"minimum {values.data.min():.3g}",
             fix="s3.pp.normalize(adata) on counts",
         )
-    if values.nnz and values.data.max() > 50:
+    # a logarithm leaves nothing whole but zeros; a matrix of zeros and ones may be a choice
+    if values.nnz and values.data.max() > 1 and (values.data.max() > 50 or not np.mod(values.data, 1).any()):
         raise CountsError(
             "looks like raw counts, not like log-normalised expression",
             key=name,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s3rl._keys import ModelKeys
+from s3rl.cli._overview import draw_overview
 from s3rl.errors import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
 N_GENES = 4
 _KEYS = ModelKeys()
-_OVERVIEW_DPI = 130
-_PANEL = 3.4
+_SPECIFIC_FOLD, _SPECIFIC_SHARE = 1.0, 0.5
+_KEYS = ModelKeys()
 
 
 def draw_all(
@@ -58,9 +57,10 @@ def draw_all(
     _make(folder)
     key = next((name for name, found in getattr(data, "tables", {}).items() if found is table), None)
     genes = marker_genes(table)
+    one = _one_slice(table, genes, library_key)
     place = {name: folder / f"{name}.png" for name in ("domains", "history", "prototypes", "signed_graph", "denoising")}
     overview = folder / "overview.png"
-    _close(_overview(table, overview, genes[0], shown, reference_key))
+    _close(draw_overview(one, overview, genes[0], shown, reference_key))
     _close(
         domains(
             data,
@@ -73,13 +73,16 @@ def draw_all(
     )
     _close(history(table, save=place["history"]))
     _close(prototypes(table, save=place["prototypes"]))
-    _close(signed_graph(table, save=place["signed_graph"]))
-    _close(denoising(table, genes, groupby=shown, save=place["denoising"]))
+    _close(signed_graph(one, save=place["signed_graph"]))
+    _close(denoising(one, genes, groupby=shown, save=place["denoising"]))
     return [overview, *place.values()]
 
 
 def marker_genes(table: AnnData) -> list[str]:
-    """A gene for each of the largest domains that tells it best from the rest in what was measured, best first."""
+    """A gene for each of the largest domains that tells it best from the rest in what was measured, best first.
+
+    Genes that most other spots express too, or hardly less, are taken only where there are no others.
+    """
     import numpy as np
     import pandas as pd
     import scanpy as sc
@@ -100,81 +103,19 @@ def marker_genes(table: AnnData) -> list[str]:
         obs=pd.DataFrame({"domain": pd.Categorical(labels)}, index=table.obs_names),
         var=pd.DataFrame(index=names),
     )
-    sc.tl.rank_genes_groups(bare, "domain", groups=groups, method="t-test")
-    ranked = bare.uns["rank_genes_groups"]
-    first = [(float(ranked["scores"][group][0]), str(ranked["names"][group][0])) for group in groups]
-    return list(dict.fromkeys(name for _, name in sorted(first, reverse=True)))
+    sc.tl.rank_genes_groups(bare, "domain", groups=groups, method="t-test", pts=True)
+    ranked = sc.get.rank_genes_groups_df(bare, group=None)
+    ranked["specific"] = (ranked["logfoldchanges"] > _SPECIFIC_FOLD) & (ranked["pct_nz_reference"] < _SPECIFIC_SHARE)
+    ranked = ranked.sort_values(["specific", "scores"], ascending=False, kind="stable").drop_duplicates("names")
+    return ranked.drop_duplicates("group")["names"].astype(str).tolist()
 
 
-def _overview(table: AnnData, file: Path, gene: str, shown: str, reference_key: str | None) -> Figure:
-    """One row: the domains, the known domains where there are any, one gene as measured and denoised."""
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    from s3rl._slots.table import coordinates_of
-    from s3rl.pl._domains import domains
-
-    labelled = {shown: "s3rl domains"} | ({reference_key: "truth"} if reference_key else {})
-    measured = {f"{gene}, measured": table.X, f"{gene}, denoised": table.layers[_KEYS.layer]}
-    xy = coordinates_of(table)
-    aspect = float(np.clip(np.divide(*np.maximum(np.ptp(xy, axis=0), 1e-9)[::-1]), 0.4, 2.0))
-    columns = len(labelled) + len(measured)
-    figure, axes = plt.subplots(
-        1, columns, figsize=(_PANEL * columns + 1.6, _PANEL * aspect + 0.5), layout="constrained"
-    )
-    for ax, (key, title) in zip(axes, labelled.items(), strict=False):
-        domains(table, key=key, image=False, ax=ax, show=False)
-        ax.set_title(title)
-    _keep_one_legend(axes[: len(labelled)])
-    _draw_gene(figure, axes[len(labelled) :], {name: _column(table, x, gene) for name, x in measured.items()}, xy)
-    _save(figure, file)
-    return figure
-
-
-def _keep_one_legend(axes: np.ndarray) -> None:
-    """Leave the legend away where the one at its right says the same."""
-    legends = [ax.get_legend() for ax in axes]
-    names = [[text.get_text() for text in legend.get_texts()] for legend in legends]
-    if len(legends) > 1 and set(names[0]) <= set(names[1]):
-        legends[0].remove()
-
-
-def _column(table: AnnData, values: Any, gene: str) -> np.ndarray:
-    import numpy as np
-
-    found = values[:, [table.var_names.get_loc(gene)]]
-    found = found.compute() if hasattr(found, "compute") else found
-    return np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float64).ravel()
-
-
-def _draw_gene(figure: Figure, axes: np.ndarray, panels: dict[str, np.ndarray], xy: np.ndarray) -> None:
-    import numpy as np
-    from matplotlib.colors import Normalize
-
-    from s3rl.pl import _draw
-
-    top = float(np.percentile(np.concatenate(list(panels.values())), 99))
-    radius = _draw.spot_radius(xy)
-    for ax, (title, values) in zip(axes, panels.items(), strict=True):
-        drawn = _draw.circles(ax, xy, radius, array=values, cmap="viridis", norm=Normalize(0, max(top, 1e-9)))
-        ax.set_title(title)
-        _draw.as_image(ax, xy)
-    figure.colorbar(drawn, ax=list(axes), shrink=0.7, pad=0.02, extend="max")
-
-
-def _save(figure: Figure, file: Path) -> None:
-    """Write a PNG of 256 colours, small enough for a README."""
-    from PIL import Image
-
-    drawn = BytesIO()
-    figure.savefig(drawn, dpi=_OVERVIEW_DPI, bbox_inches="tight")
-    try:
-        with Image.open(drawn) as image:
-            image.convert("RGB").quantize(256).save(file, optimize=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot be written: {error}", key=str(file), fix="free space there, or pass --output with another folder"
-        ) from error
+def _one_slice(table: AnnData, genes: list[str], library_key: str | None) -> AnnData:
+    """The genes to draw; of the first slice only where there are several, since slices may lie over each other."""
+    if library_key is None:
+        return table[:, genes].copy()
+    labels = table.obs[library_key].astype(str)
+    return table[(labels == labels.iloc[0]).to_numpy(), genes].copy()
 
 
 def _make(folder: Path) -> None:

@@ -37,11 +37,16 @@ def run_input(source: Path, output: Path, *, overwrite: bool, **options: Any) ->
     options
         Fields of ``Settings``.
     """
+    from s3rl._slots.read import read_input
+
     settings = _pipeline.Settings(**options)
     decisive = {"command": "run", "input": os.path.realpath(source)}
     decisive |= {name: value for name, value in asdict(settings).items() if name not in _FREE}
     steps = Steps()
     with quiet_process(), opened(output, decisive, overwrite=overwrite, source=source) as folder:
+        if not source.exists():
+            # says what is beside it, before the libraries take their seconds
+            read_input(source)
         load_libraries(steps)
         analyse(source, settings, folder, steps, {"command": "run", "input": str(source)})
 
@@ -73,7 +78,7 @@ def analyse(
         said.append(f"{table.n_obs:,} spots, {table.n_vars:,} genes")
     agreement = _compute(table, settings, folder, steps)
     shown = _KEYS.domain if agreement is None else _pipeline.MATCHED
-    results = _write(data, folder, steps)
+    results = _write(data, folder.results(source.suffix), folder, steps)
     figures = _draw(data, table, folder, settings, shown, steps)
     reader = "spatialdata.read_zarr" if data is not table else f"anndata.read_{results.suffix[1:]}"
     everything = facts | asdict(settings) | _facts_of(table) | {"reader": reader}
@@ -105,12 +110,9 @@ def _compute(
     return agreement
 
 
-def _write(data: Data, folder: OutputFolder, steps: Steps) -> Path:
-    from anndata import AnnData
-
+def _write(data: Data, place: Path, folder: OutputFolder, steps: Steps) -> Path:
     from s3rl._slots.store import write_results
 
-    place = folder.results(".h5ad" if isinstance(data, AnnData) else ".zarr")
     with steps("write"):
         write_results(data, place, overwrite=True)
         drop_other_results(folder, place)
