@@ -59,8 +59,10 @@ def main(quick: bool, output: Path, threads: int, only: tuple[str, ...], max_spo
     output.mkdir(parents=True, exist_ok=True)
     table.to_csv(output / "training.csv", index=False)
     click.echo(table.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.4g}"))
-    draw(table, output / "training.png")
-    click.echo(f"wrote {output / 'training.csv'} and {output / 'training.png'}")
+    click.echo(f"wrote {output / 'training.csv'}")
+    if table["what"].isin(["s3rl: epoch", "dense: epoch"]).any():
+        draw(table, output / "training.png")
+        click.echo(f"wrote {output / 'training.png'}")
 
 
 def rows_of(sizes: dict[str, Any], threads: int, only: set[str], max_spots: int) -> list[dict[str, Any]]:
@@ -278,6 +280,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     names = (
@@ -290,10 +293,13 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             if len(part):
                 ax.loglog(part["n_spots"], part["value"], marker="o", label=name)
         ax.set(xlabel="spots", ylabel=label)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_locator(LogLocator(subs=(2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("{x:g}")
         ax.grid(which="both", alpha=0.2)
         if ax.has_data():
-            ax.legend(frameon=False)
-    axes[1].axhline(4, color="0.6", linestyle=":", linewidth=1)
+            ax.legend(loc="best")
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
