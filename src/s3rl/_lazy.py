@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from typing import Any
 
 
-def attach(
-    package: str, members: Mapping[str, str]
-) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+def attach(package: str, members: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Build ``__getattr__``, ``__dir__`` and ``__all__`` of a package.
 
     Parameters
@@ -21,7 +20,7 @@ def attach(
         its own name.
     """
 
-    def getattr_(name: str) -> object:
+    def getattr_(name: str) -> Any:
         if name not in members:
             raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {sorted(members)}")
         module = import_module(f".{members[name]}", package)

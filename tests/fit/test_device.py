@@ -5,6 +5,7 @@ import torch
 from fit.problems import small, tissue
 
 from s3rl.errors import ParameterError
+from s3rl.fit import device
 from s3rl.fit.device import resolve_device
 from s3rl.fit.inputs import Slide, targets_of
 from s3rl.fit.loop import train
@@ -15,6 +16,7 @@ def machine(monkeypatch):
     def has(*, cuda=False, mps=False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(device, "_trains", lambda _: True)
 
     return has
 
@@ -27,6 +29,21 @@ def test_auto_takes_the_best_there_is(machine, cuda, mps, wanted):
     machine(cuda=cuda, mps=mps)
     assert resolve_device("auto").type == wanted
     assert resolve_device("cpu").type == "cpu"
+
+
+def test_a_model_trains_on_the_cpu():
+    assert device._trains(torch.device("cpu"))
+
+
+def test_auto_passes_over_a_device_that_cannot_train(machine, monkeypatch):
+    machine(cuda=True)
+    monkeypatch.setattr(device, "_trains", lambda place: place.type == "cpu")
+    assert resolve_device("auto").type == "cpu"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+def test_a_missing_device_does_not_train():
+    assert not device._trains(torch.device("cuda"))
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "meta"])
@@ -49,9 +66,9 @@ def test_a_name_that_means_nothing(machine, name):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_trains_towards_what_the_cpu_does():
     problem, params, losses = tissue(), small(), []
-    for device in map(torch.device, ("cpu", "cuda")):
+    for place in map(torch.device, ("cpu", "cuda")):
         graphs = (problem.attraction, problem.repulsion, problem.spatial)
-        slide = Slide.of(problem.x, problem.attraction, problem.spatial, params, device)
-        targets = targets_of(problem.x, *graphs, 3, params, seed=0, device=device)
+        slide = Slide.of(problem.x, problem.attraction, problem.spatial, params, place)
+        targets = targets_of(problem.x, *graphs, 3, params, seed=0, device=place)
         losses.append(train(slide, targets, 3, params, problem.weights(), seed=0, progress=False)[1]["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-2)

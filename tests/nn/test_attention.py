@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nn.graphs import directed
 from oracles.layers import attention, neighbours_of
 
-from s3rl.nn import Neighborhood, _attention, edge_products, neighbor_attention
+from s3rl.nn import Neighborhood, edge_products, neighbor_attention
 
 N = 9
 GRAPH = directed(N, 0.35, 0, isolated=[4])
@@ -19,12 +18,6 @@ def inputs(*widths, seed=0, dtype=torch.float64):
     return [torch.randn(N, k, generator=generator, dtype=dtype, requires_grad=True) for k in widths]
 
 
-@pytest.fixture(params=[1 << 18, 5], ids=["one block", "blocks"])
-def _blocks(request, monkeypatch):
-    monkeypatch.setattr(_attention, "_EDGES_AT_ONCE", request.param)
-
-
-@pytest.mark.usefixtures("_blocks")
 def test_attention_equals_loops():
     query, key, value = inputs(3, 3, 5)
     out = neighbor_attention(query, key, value, Neighborhood.from_scipy(GRAPH), 0.7)
@@ -33,7 +26,6 @@ def test_attention_equals_loops():
     assert (out[4] == 0).all()
 
 
-@pytest.mark.usefixtures("_blocks")
 def test_attention_gradients_by_differences():
     hood = Neighborhood.from_scipy(GRAPH)
     kept = torch.rand(hood.n_edges, generator=torch.Generator().manual_seed(3)) > 0.3
@@ -66,7 +58,6 @@ def test_logits_too_large_for_the_exponential():
     assert torch.isfinite(neighbor_attention(query, key, value, Neighborhood.from_scipy(GRAPH), 10.0)).all()
 
 
-@pytest.mark.usefixtures("_blocks")
 def test_edge_products_equal_loops_and_differences():
     hood = Neighborhood.from_scipy(GRAPH)
     left, right = inputs(4, 4)

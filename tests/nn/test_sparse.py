@@ -6,7 +6,7 @@ import scipy.sparse as sp
 import torch
 from nn.graphs import directed, expression
 
-from s3rl.nn import Neighborhood, SparseMatrix
+from s3rl.nn import Neighborhood, SparseMatrix, _sparse
 
 
 def test_product_and_gradient_equal_the_dense_ones():
@@ -53,3 +53,12 @@ def test_the_matrix_handed_in_is_not_sorted_in_place():
     hood = Neighborhood.from_scipy(unsorted)
     assert np.array_equal(unsorted.indices, before)
     assert hood.columns.tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize("width", [1, 31, 32, 33, 70])
+def test_products_by_blocks_of_columns_are_the_whole_product(width, monkeypatch):
+    matrix = sp.random(40, 30, 0.2, format="csr", random_state=0, dtype=np.float32)
+    dense = torch.randn(30, width, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(_sparse, "_LARGE", 1)
+    product = _sparse.multiply(_sparse.csr_tensor(matrix, torch.device("cpu")), dense)
+    np.testing.assert_allclose(product.numpy(), matrix @ dense.numpy(), rtol=1e-5, atol=1e-6)

@@ -12,7 +12,7 @@ import squidpy as sq
 from sklearn.metrics import adjusted_rand_score
 
 import s3rl as s3
-from s3rl.errors import GraphError, MissingKeyError, ModelError, ParameterError
+from s3rl.errors import GraphError, MissingKeyError, ModelError, ParameterError, StoreError
 from s3rl.tl import S3RLParams
 
 QUICK = S3RLParams(max_epochs=40, n_mixtures=8)
@@ -184,6 +184,13 @@ def test_resumes_from_a_checkpoint_to_the_same_bytes(tissue: ad.AnnData, tmp_pat
         s3.tl.s3rl(tissue, 4, params=params, progress=False, copy=True, checkpoint=file, rng=5)
 
 
+def test_integers_of_numpy_count_domains(tissue: ad.AnnData) -> None:
+    quick = {"max_epochs": 2, "n_mixtures": 2, "denoise": "none"}
+    one = s3.tl.s3rl(tissue, np.int64(3), params=quick, progress=False, copy=True)
+    assert one is not None
+    assert one.record["n_domains"] == 3
+
+
 def test_errors_name_the_repair(tissue: ad.AnnData) -> None:
     with pytest.raises(ParameterError, match="n_domains"):
         s3.tl.s3rl(tissue, 1)
@@ -193,6 +200,8 @@ def test_errors_name_the_repair(tissue: ad.AnnData) -> None:
         s3.tl.s3rl(tissue, 5, neighbors_key="nothing")
     with pytest.raises(ParameterError, match="Available"):
         s3.tl.s3rl(tissue, 5, params={"epochs": 3})
+    with pytest.raises(StoreError, match="mkdir"):
+        s3.tl.s3rl(tissue, 5, model_dir="nowhere/at/all")
     adata = tissue.copy()
     adata.obs["half"] = np.where(np.arange(adata.n_obs) % 2 == 0, "a", "b")
     with pytest.raises(GraphError, match="slices"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import colorsys
 
-# The seven hues of Okabe and Ito (2008), the pink last since tissue stains are pink, then colours picked greedily for the largest CIEDE2000 distance to all
+# The seven hues of Okabe and Ito (2008), the pink last since tissue stains are pink, then colours picked greedily for
+# the largest CIEDE2000 distance to all
 # earlier ones, to white and to UNLABELLED, as seen normally and with deuteranopia and protanopia (Machado 2009).
 _BASE = (
     *("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#F0E442", "#CC79A7", "#792306", "#060679", "#9FDF9F"),

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
+import scipy.sparse as sp
 import torch
 
+from s3rl._log import note
 from s3rl.errors import ParameterError
+from s3rl.nn import (
+    Diffusion,
+    Neighborhood,
+    PrototypeHead,
+    SeparableAutoencoder,
+    SparseMatrix,
+    hyperspherical_prototypes,
+)
 
 
 def resolve_device(device: str) -> torch.device:
     """Return the device of that name; ``"auto"`` prefers CUDA, then Apple's, then the CPU.
+
+    ``"auto"`` passes over a device on which a model of four spots does not train, and says so.
 
     Raises
     ------
@@ -21,7 +34,11 @@ def resolve_device(device: str) -> torch.device:
     if torch.backends.mps.is_available():
         present.append("mps")
     if device == "auto":
-        return torch.device("cuda" if "cuda" in present else present[-1])
+        for name in present[1:]:
+            if _trains(torch.device(name)):
+                return torch.device(name)
+            note("device %s is there but cannot train this model; using the CPU", name)
+        return torch.device("cpu")
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
@@ -33,3 +50,18 @@ def resolve_device(device: str) -> torch.device:
             "is not there on this machine", key="device", found=repr(device), available=present, fix="device='auto'"
         )
     return resolved
+
+
+def _trains(device: torch.device) -> bool:
+    """Whether the operations of a training step exist on the device: one step on four spots."""
+    ring = sp.csr_matrix(np.eye(4)[[1, 2, 3, 0]] + np.eye(4)[[3, 0, 1, 2]])
+    try:
+        model = SeparableAutoencoder(6, 4, 3, head=PrototypeHead(hyperspherical_prototypes(2, 3))).to(device)
+        x = SparseMatrix.from_scipy(sp.csr_matrix(np.eye(4, 6)), device)
+        graph = Neighborhood.from_scipy(ring, device)
+        z = model.encode(x, graph, Diffusion.on(ring, 1.0, device=device))
+        spots, genes = model.decode(z, graph)
+        (model.head(z).sum() + (spots @ genes.T).sum() + (x @ genes).sum()).backward()
+    except (RuntimeError, TypeError, AssertionError):
+        return False
+    return True

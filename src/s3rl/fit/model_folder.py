@@ -15,7 +15,7 @@ from s3rl.errors import ModelError, StoreError
 from s3rl.fit.atomic import recover_folder, replace_folder, staged
 from s3rl.fit.tensor_file import DAMAGED, check_json, pack, unpack
 
-__all__ = ["SavedModel", "load_model", "save_model"]
+__all__ = ["SavedModel", "check_model_folder", "load_model", "save_model"]
 
 _FORMAT, _VERSION = "s3rl-model", 1
 _JSON, _TENSORS = "model.json", "model.safetensors"
@@ -77,6 +77,23 @@ def save_model(folder: str | os.PathLike[str], model: SavedModel) -> None:
         (partial / _TENSORS).write_bytes(raw)
         (partial / _JSON).write_text(text, encoding="utf-8")
         replace_folder(partial, folder)
+
+
+def check_model_folder(folder: str | os.PathLike[str]) -> None:
+    """Refuse a folder that ``save_model`` could not write, before the work is done.
+
+    Parameters
+    ----------
+    folder
+        Folder that is to be written.
+
+    Raises
+    ------
+    StoreError
+        If its parent is not there, or it holds anything but a model.
+    """
+    with staged(folder):
+        _check_replaceable(Path(folder))
 
 
 def load_model(folder: str | os.PathLike[str]) -> SavedModel:

@@ -7,16 +7,14 @@ from torch import Tensor
 
 from s3rl.nn._sparse import Neighborhood
 
-_EDGES_AT_ONCE = 1 << 18
-
 
 def neighbor_attention(
     query: Tensor, key: Tensor, value: Tensor, graph: Neighborhood, scale: float, kept: Tensor | None = None
 ) -> Tensor:
     """Attend from each spot to its neighbours (equation 2, the sum over N(i)).
 
-    Edges are gathered in blocks and only the (e,) attention weights are kept for the backward pass; sums run over CSR
-    rows, never through atomic scatters, so that the same input gives the same bits.
+    Nothing of size e x k is ever built, and only the (e,) attention weights are kept for the backward pass; sums run
+    over CSR rows, never through atomic scatters, so that the same input gives the same bits.
 
     Parameters
     ----------
@@ -51,7 +49,7 @@ def neighbor_attention(
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, query, key, value, graph, scale, kept):  # type: ignore[no-untyped-def]
-        logits = _dot(query, key, graph).mul_(scale)
+        logits = graph.inner(query, key).mul_(scale)
         if kept is not None:
             logits.masked_fill_(~kept, -torch.inf)
         weights = _softmax(logits, graph)
@@ -64,9 +62,9 @@ class _Attention(torch.autograd.Function):
         query, key, value, weights = ctx.saved_tensors
         graph = ctx.graph
         grad = grad.contiguous()
-        through = _dot(grad, value, graph)
+        through = graph.inner(grad, value)
         mean = graph.segment(weights * through, "sum")
-        by_logit = weights * (through - mean[graph.rows]) * ctx.scale
+        by_logit = weights * (through - graph.spread(mean)) * ctx.scale
         return (
             graph.product(by_logit, key),
             graph.transposed_product(by_logit, query),
@@ -77,22 +75,13 @@ class _Attention(torch.autograd.Function):
         )
 
 
-def _dot(left: Tensor, right: Tensor, graph: Neighborhood) -> Tensor:
-    """Inner product of the two ends of each edge, (e,)."""
-    out = left.new_empty(graph.n_edges)
-    for start in range(0, graph.n_edges, _EDGES_AT_ONCE):
-        part = slice(start, start + _EDGES_AT_ONCE)
-        torch.sum(left[graph.rows[part]] * right[graph.columns[part]], dim=1, out=out[part])
-    return out
-
-
 def _softmax(logits: Tensor, graph: Neighborhood) -> Tensor:
     """Softmax of (e,) logits over the neighbours of each row; a row whose edges are all dropped gets zeros."""
     top = graph.segment(logits, "max")
     top = torch.where(torch.isfinite(top), top, torch.zeros_like(top))
-    weights = torch.exp(logits - top[graph.rows])
+    weights = torch.exp(logits - graph.spread(top))
     total = graph.segment(weights, "sum").clamp_min(torch.finfo(weights.dtype).tiny)
-    return weights / total[graph.rows]
+    return weights / graph.spread(total)
 
 
 def edge_products(left: Tensor, right: Tensor, graph: Neighborhood) -> Tensor:
@@ -126,7 +115,7 @@ class _EdgeProducts(torch.autograd.Function):
     def forward(ctx, left, right, graph):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(left, right)
         ctx.graph = graph
-        return _dot(left, right, graph)
+        return graph.inner(left, right)
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]

@@ -10,7 +10,7 @@ import torch
 from numpy.polynomial import chebyshev
 from torch import Tensor
 
-from s3rl.nn._sparse import csr_tensor, multiply, sparse_device
+from s3rl.nn._sparse import able_device, csr_tensor, multiply
 
 _NODES = 200
 
@@ -61,7 +61,7 @@ class Diffusion:
         half = max(float(degree.max(initial=0.0)), 0.5)
         laplacian = sp.diags(degree) - graph
         scaled = sp.csr_matrix(laplacian / half - sp.identity(graph.shape[0]))
-        return cls(csr_tensor(scaled, sparse_device(device)), _inverse_series(strength, half, tolerance))
+        return cls(csr_tensor(scaled, able_device(device)), _inverse_series(strength, half, tolerance))
 
     def __call__(self, x: Tensor) -> Tensor:
         """Smooth (n, k), differentiable in ``x``."""

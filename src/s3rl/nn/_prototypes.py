@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from s3rl._random import torch_stream
+from s3rl.nn._sparse import able_device
 
 _STEPS = 600
 _SHARPEST = 200.0
@@ -93,7 +94,8 @@ class PrototypeHead(nn.Module):
     @property
     def rotation(self) -> Tensor:
         """Orthogonal R, (d, d)."""
-        return self.start @ torch.linalg.matrix_exp(self.skew - self.skew.T)
+        turn = (self.skew - self.skew.T).to(able_device(self.skew.device))
+        return self.start @ torch.linalg.matrix_exp(turn).to(self.start.device)
 
     def align(self, directions: Tensor) -> None:
         """Start the rotation where ``R p_j`` is closest to ``directions`` (c, d): orthogonal Procrustes."""

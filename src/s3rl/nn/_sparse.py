@@ -10,6 +10,10 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+# Measured on 3,600 and 30,000 spots by 3,000 genes: 1.5 to 6 times the speed of one product; 24, 48 and 64 gain less.
+_COLUMNS_AT_ONCE = 32
+_LARGE = 500_000
+
 
 @dataclass(frozen=True)
 class SparseMatrix:
@@ -37,7 +41,7 @@ class SparseMatrix:
     @classmethod
     def from_scipy(cls, matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> SparseMatrix:
         """Copy a scipy matrix to ``device`` as float32; devices without sparse products keep it on the CPU."""
-        where = sparse_device(device)
+        where = able_device(device)
         return cls(csr_tensor(matrix, where), csr_tensor(sp.csr_matrix(matrix.T), where))
 
     @property
@@ -68,8 +72,8 @@ class _ConstantProduct(torch.autograd.Function):
         return multiply(ctx.transposed, grad), None, None
 
 
-def sparse_device(device: torch.device | str) -> torch.device:
-    """Device that holds sparse tensors for ``device``: the same, but for Apple's, which has no CSR products."""
+def able_device(device: torch.device | str) -> torch.device:
+    """Device for what Apple's cannot do (sparse products, segments, matrix exponentials): itself, or the CPU there."""
     device = torch.device(device)
     return torch.device("cpu") if device.type == "mps" else device
 
@@ -90,8 +94,21 @@ def _csr(pointers: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, in
 
 
 def multiply(matrix: Tensor, dense: Tensor) -> Tensor:
-    """CSR (n, m) @ dense (m, k) on the device of the matrix, returned on the device of ``dense``."""
-    return (matrix @ dense.contiguous().to(matrix.device)).to(dense.device)
+    """CSR (n, m) @ dense (m, k) on the device of the matrix, returned on the device of ``dense``.
+
+    On the CPU a large matrix meets a few columns at a time: a narrow block stays in the cache while the rows pass by.
+    """
+    wide = dense.contiguous().to(matrix.device)
+    if matrix.device.type != "cpu" or matrix.values().numel() < _LARGE or dense.shape[1] <= _COLUMNS_AT_ONCE:
+        return (matrix @ wide).to(dense.device)
+    out = wide.new_empty(matrix.shape[0], dense.shape[1])
+    blocked = dense.shape[1] // _COLUMNS_AT_ONCE * _COLUMNS_AT_ONCE
+    for start in range(0, blocked, _COLUMNS_AT_ONCE):
+        columns = slice(start, start + _COLUMNS_AT_ONCE)
+        out[:, columns] = matrix @ wide[:, columns].contiguous()
+    for column in range(blocked, dense.shape[1]):
+        out[:, column] = matrix @ wide[:, column].contiguous()
+    return out.to(dense.device)
 
 
 @dataclass(frozen=True)
@@ -148,9 +165,26 @@ class Neighborhood:
 
     def segment(self, values: Tensor, reduce: str) -> Tensor:
         """Reduce edge values (e, ...) over the neighbours of each row to (n, ...); an empty row gives 0."""
-        return torch.segment_reduce(
-            values, reduce, offsets=self.pointers, axis=0, initial=0 if reduce == "sum" else None
+        where = able_device(values.device)
+        initial = 0 if reduce == "sum" else None
+        reduced = torch.segment_reduce(
+            values.to(where), reduce, offsets=self.pointers.to(where), axis=0, initial=initial
         )
+        return reduced.to(values.device)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Repeat row values (n, ...) for each edge of the row, (e, ...)."""
+        return values.index_select(0, self.rows)
+
+    def inner(self, left: Tensor, right: Tensor) -> Tensor:
+        """Inner product of ``left`` at the row and ``right`` at the column of each edge, (e,); nothing is gathered."""
+        where = able_device(left.device)
+        parts = (self.pointers, self.columns, left.new_zeros(self.n_edges))
+        pattern = _csr(*(part.to(where) for part in parts), (self.n_nodes, len(right)))
+        products = torch.sparse.sampled_addmm(
+            pattern, left.contiguous().to(where), right.contiguous().to(where).T, beta=0.0
+        )
+        return products.values().to(left.device)
 
     def product(self, weights: Tensor, dense: Tensor) -> Tensor:
         """Sum over neighbours j of ``weights[i, j] * dense[j]``, (n, k)."""
@@ -158,11 +192,13 @@ class Neighborhood:
 
     def transposed_product(self, weights: Tensor, dense: Tensor) -> Tensor:
         """Sum over readers i of ``weights[i, j] * dense[i]``, (n, k)."""
-        return _weighted(self.transposed_pointers, self.transposed_columns, weights[self.permutation], dense)
+        return _weighted(
+            self.transposed_pointers, self.transposed_columns, weights.index_select(0, self.permutation), dense
+        )
 
 
 def _weighted(pointers: Tensor, columns: Tensor, weights: Tensor, dense: Tensor) -> Tensor:
     n = pointers.shape[0] - 1
-    where = sparse_device(dense.device)
+    where = able_device(dense.device)
     matrix = _csr(pointers.to(where), columns.to(where), weights.to(where), (n, dense.shape[0]))
     return multiply(matrix, dense)

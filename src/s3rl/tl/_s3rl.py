@@ -136,6 +136,8 @@ def s3rl(
         If ``n_domains``, ``params``, ``device`` or ``rng`` is out of range.
     ModelError
         If the checkpoint is of another run, or the loss stops being finite.
+    StoreError
+        If ``model_dir`` cannot be written, or holds anything but a model.
 
     Examples
     --------
@@ -151,12 +153,16 @@ def s3rl(
     """
     table = table_of(data, table_key)
     settings = S3RLParams.of(params)
-    _check_domains(n_domains, table.n_obs)
+    n_domains = _checked_domains(n_domains, table.n_obs)
     seed = seed_of(rng)
     graph = signed_graph_of(table, neighbors_key, without=None if settings.use_image else "image")
     spatial = spatial_graph_of(table, graph.connectivity_key)
     _check_slices(table, library_key, graph, spatial)
     expression = normalised_expression_of(table, layer)
+    if model_dir is not None:
+        from s3rl.fit.model_folder import check_model_folder, save_model
+
+        check_model_folder(model_dir)
     fitted, result = _fit(
         table, expression, graph, spatial, n_domains, settings,
         seed=seed, device=device, checkpoint=checkpoint, progress=progress,
@@ -169,8 +175,6 @@ def s3rl(
         "model_dir": None if model_dir is None else os.fspath(model_dir),
     }
     if model_dir is not None:
-        from s3rl.fit.model_folder import save_model
-
         save_model(model_dir, fitted.saved())
     if copy:
         return result
@@ -247,7 +251,7 @@ def _record(network: Any, history: dict[str, list[float]], params: S3RLParams, s
     }
 
 
-def _check_domains(n_domains: int, n_spots: int) -> None:
+def _checked_domains(n_domains: int, n_spots: int) -> int:
     whole = isinstance(n_domains, (int, np.integer)) and not isinstance(n_domains, bool)
     if not whole or not 2 <= n_domains < n_spots:
         raise ParameterError(
@@ -256,6 +260,7 @@ def _check_domains(n_domains: int, n_spots: int) -> None:
             found=repr(n_domains),
             fix="pass the number of domains that you expect, for example n_domains=7",
         )
+    return int(n_domains)
 
 
 def _check_slices(table: AnnData, library_key: str | None, graph: SignedGraph, spatial: sp.csr_matrix) -> None:
