@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3rl._keys import ModelKeys
+from s3rl._keys import SPATIAL, ModelKeys
 from s3rl.cli import _pipeline
 from s3rl.cli._folder import OutputFolder, drop_other_results, opened
 from s3rl.cli._session import Steps, quiet_process
@@ -67,6 +67,7 @@ def analyse(
     source: Path, settings: _pipeline.Settings, folder: OutputFolder, steps: Steps, facts: dict[str, Any]
 ) -> None:
     """Read ``source``, run every step on it, and leave results, figures, model and summary in the folder."""
+    from s3rl._slots.centroids import ensure_coordinates
     from s3rl._slots.read import read_input
     from s3rl._slots.table import table_of
     from s3rl.cli._report import report
@@ -74,6 +75,7 @@ def analyse(
     with steps("read") as said:
         data = read_input(source, settings.table_key)
         table = table_of(data, settings.table_key)
+        ensure_coordinates(data, table, SPATIAL)
         _pipeline.check_reference(table, settings.reference_key)
         said.append(f"{table.n_obs:,} spots, {table.n_vars:,} genes")
     agreement = _compute(table, settings, folder, steps)
