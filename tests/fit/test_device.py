@@ -31,6 +31,19 @@ def test_auto_takes_the_best_there_is(machine, cuda, mps, wanted):
     assert resolve_device("cpu").type == "cpu"
 
 
+@pytest.mark.parametrize(("n_spots", "inside"), [(100, 1), (20_000, 1), (20_001, 3)])
+def test_threads_come_back(n_spots, inside):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(ZeroDivisionError), device.threads_for(n_spots):
+            assert torch.get_num_threads() == inside
+            raise ZeroDivisionError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_model_trains_on_the_cpu():
     assert device._trains(torch.device("cpu"))
 

@@ -151,6 +151,8 @@ def s3rl(
     >>> adata.obsm["X_s3rl"].shape, adata.obs["s3rl_domain"].nunique()
     ((200, 32), 5)
     """
+    from s3rl.fit.device import threads_for
+
     table = table_of(data, table_key)
     settings = S3RLParams.of(params)
     n_domains = _checked_domains(n_domains, table.n_obs)
@@ -163,10 +165,11 @@ def s3rl(
         from s3rl.fit.model_folder import check_model_folder, save_model
 
         check_model_folder(model_dir)
-    fitted, result = _fit(
-        table, expression, graph, spatial, n_domains, settings,
-        seed=seed, device=device, checkpoint=checkpoint, progress=progress,
-    )  # fmt: skip
+    with threads_for(table.n_obs):
+        fitted, result = _fit(
+            table, expression, graph, spatial, n_domains, settings,
+            seed=seed, device=device, checkpoint=checkpoint, progress=progress,
+        )  # fmt: skip
     result.record["input"] = {
         "neighbors_key": neighbors_key,
         "layer": layer,

@@ -114,7 +114,7 @@ def transfer(
     >>> new.obs["s3rl_domain"].cat.categories.tolist()
     ['0', '1', '2', '3', '4']
     """
-    from s3rl.fit.device import resolve_device
+    from s3rl.fit.device import resolve_device, threads_for
     from s3rl.fit.inputs import Slide
     from s3rl.fit.model import FittedModel
     from s3rl.fit.model_folder import load_model
@@ -131,7 +131,8 @@ def transfer(
     matched, missing = _match(expression, table, known, n_modelled=len(fitted.genes))
     modelled, others = np.arange(len(fitted.genes)), np.arange(len(fitted.genes), len(known))
     slide = Slide.of(matched[:, modelled], graph.attraction, spatial, fitted.params, place)
-    inferred = infer(fitted.network, slide, matched, modelled, others, fitted.params, fitted.loadings)
+    with threads_for(table.n_obs):
+        inferred = infer(fitted.network, slide, matched, modelled, others, fitted.params, fitted.loadings)
     denoised = None if inferred.denoised is None else _spread(inferred.denoised, table, known)
     record = _record(fitted, missing) | {"input": {"neighbors_key": neighbors_key, "layer": layer, "model": folder}}
     domain = domains_of(inferred.probabilities, fitted.domains, table.obs_names)
