@@ -1,4 +1,4 @@
-"""Domains of real slices with the default configuration, beside the untrained floor: ``python benchmarks/dlpfc.py FILE...``.
+"""Domains of real slices by the defaults, beside the untrained floor: ``python benchmarks/dlpfc.py FILE...``.
 
 For each slice and seed: ARI of ``obs["s3rl_domain"]``, ARI of a tied Gaussian mixture on the embedding, and ARI of the
 floor (15 principal components of scaled expression, diffused over the spatial graph with strength 1, tied Gaussian
@@ -15,12 +15,13 @@ import anndata as ad
 import click
 import numpy as np
 import pandas as pd
-import s3rl as s3
 import scipy.sparse as sp
 import squidpy as sq
-from s3rl.fit.consensus import anchors, principal_components
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+
+import s3rl as s3
+from s3rl.fit.consensus import anchors, principal_components
 
 FLOOR_VIEW = 3  # 15 components, strength 1
 

@@ -179,8 +179,8 @@ class Neighborhood:
     def inner(self, left: Tensor, right: Tensor) -> Tensor:
         """Inner product of ``left`` at the row and ``right`` at the column of each edge, (e,); nothing is gathered."""
         where = able_device(left.device)
-        parts = (self.pointers, self.columns, left.new_zeros(self.n_edges))
-        pattern = _csr(*(part.to(where) for part in parts), (self.n_nodes, len(right)))
+        pointers, columns = self.pointers.to(where), self.columns.to(where)
+        pattern = _csr(pointers, columns, left.new_zeros(self.n_edges).to(where), (self.n_nodes, len(right)))
         products = torch.sparse.sampled_addmm(
             pattern, left.contiguous().to(where), right.contiguous().to(where).T, beta=0.0
         )
