@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    """Two threads on a loaded machine are slower than one, and results must not depend on their number."""
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Two threads on a loaded machine are slower than one; set for each test, since libraries set it anew on import."""
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_left() -> Iterator[None]:
+    """A figure that a test leaves open must not reach the next one."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")
