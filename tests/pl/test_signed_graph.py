@@ -51,6 +51,8 @@ def test_degrees_are_shares_of_spots(grid):
     degrees = {line.get_label(): line.get_xydata() for line in panels(s3.pl.signed_graph(grid))["degrees"].get_lines()}
     repulsion = dict(map(tuple, degrees["repulsion"]))
     assert repulsion == {0: 1.0, 1: 0.11, 10: 0.01, 11: 0.0}
+    assert degrees["spatial"][0].tolist() == [0, 1]
+    assert degrees["spatial"][1].tolist() == [2, 1]
 
 
 def test_too_many_edges_are_thinned_the_same_way_each_time_and_it_says_so(grid):
@@ -68,7 +70,7 @@ def test_too_many_edges_are_thinned_the_same_way_each_time_and_it_says_so(grid):
 def test_a_spatial_graph_of_another_name(grid):
     grid.obsp["mine_connectivities"] = grid.obsp["spatial_connectivities"]
     del grid.obsp["spatial_connectivities"]
-    grid.uns["s3rl_neighbors"]["params"]["connectivity_key"] = "mine"
+    grid.uns["s3rl_neighbors"]["params"]["arguments"] = {"connectivity_key": "mine"}
     assert len(pairs(grid, panels(s3.pl.signed_graph(grid))["spatial"])) == 175
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from s3rl import _keys
 from s3rl._random import stream
 from s3rl._slots.neighbors import signed_graph_of, spatial_graph_of
 from s3rl._slots.table import coordinates_of, table_of
@@ -125,7 +124,7 @@ def signed_graph(
 
 def _kinds(table: AnnData, neighbors_key: str) -> list[Kind]:
     signed = signed_graph_of(table, neighbors_key)
-    source = signed.params.get("connectivity_key") or _keys.SPATIAL_NEIGHBORS
+    source = signed.connectivity_key
     near = spatial_graph_of(table, str(source))
     spatial = signed.attraction.multiply(near > 0).tocsr()
     matrices = {"spatial": spatial, "similarity": signed.attraction - spatial, "repulsion": signed.repulsion}
@@ -174,6 +173,8 @@ def _draw_degrees(ax: Axes, kinds: list[Kind]) -> None:
     for kind in kinds:
         degrees, counts = np.unique(kind.degrees, return_counts=True)
         at_least = counts[::-1].cumsum()[::-1] / len(kind.degrees)
+        if degrees[0] > 0:  # all spots have the smallest number; the step up to it would be missing
+            degrees, at_least = np.insert(degrees, 0, 0), np.insert(at_least, 0, 1.0)
         ax.step([*degrees, degrees[-1] + 1], [*at_least, 0], where="pre", color=_COLORS[kind.name], label=kind.name)
         top = max(top, int(degrees[-1]))
     ax.set_xscale("symlog", linthresh=10)
