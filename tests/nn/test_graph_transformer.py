@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from nn.graphs import directed, expression
 from oracles.layers import graph_transformer, neighbours_of
@@ -139,3 +140,18 @@ def test_start_weights_depend_on_the_generator_alone():
         torch.equal(a, b) for a, b in zip(first.parameters(), GraphTransformerLayer(4, 3).parameters(), strict=True)
     )
     assert first.query.abs().max() <= 0.5
+
+
+def test_genes_that_were_not_measured_count_with_their_mean():
+    x = expression(9, 14, 0)
+    layer = ExpressionEncoderLayer(14, 4, generator=torch.Generator().manual_seed(1))
+    layer.gene_weights.uniform_(0.5, 2, generator=torch.Generator().manual_seed(2))
+    layer.gene_means.copy_(SparseMatrix.from_scipy(x).column_means())
+    np.testing.assert_allclose(layer.gene_means.numpy(), x.toarray().mean(axis=0), rtol=1e-5)
+    missing = torch.arange(14) % 3 == 0
+    filled, emptied = x.toarray(), x.toarray()
+    filled[:, missing.numpy()] = layer.gene_means[missing].numpy()
+    emptied[:, missing.numpy()] = 0
+    wanted = layer.project(SparseMatrix.from_scipy(sp.csr_matrix(filled))).detach()
+    layer.expect(missing)
+    torch.testing.assert_close(layer.project(SparseMatrix.from_scipy(sp.csr_matrix(emptied))).detach(), wanted)

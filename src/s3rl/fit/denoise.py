@@ -51,14 +51,18 @@ def embed(model: SeparableAutoencoder, slide: Slide) -> Embedding:
 
 
 @torch.no_grad()
-def reconstruct(model: SeparableAutoencoder, slide: Slide, *, linear_output: bool) -> Factors:
-    """Factors of the reconstruction, with the scale of each spot."""
+def reconstruct(
+    model: SeparableAutoencoder, slide: Slide, *, linear_output: bool, measured: Tensor | None = None
+) -> Factors:
+    """Factors of the reconstruction, with the scale of each spot over the measured genes, boolean (g,)."""
     z = model.encode(slide.expression, slide.graph, slide.diffusion)
     spots, genes = model.decode(z, slide.graph)
     along, squared = torch.empty_like(spots[:, 0]), torch.empty_like(spots[:, 0])
     for start in range(0, len(spots), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         block = _block(spots[rows], genes, linear_output)
+        if measured is not None:
+            block = block * measured
         along[rows] = (slide.expression.rows(rows).to(block) * block).sum(dim=1)
         squared[rows] = (block**2).sum(dim=1)
     return Factors(spots, genes, (along / squared.clamp_min(1e-12)).clamp_min(0))

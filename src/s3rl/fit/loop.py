@@ -81,6 +81,7 @@ def train(
     """
     device = slide.expression_norm.device
     model = new_model(slide.expression.shape[1], n_domains, params, seed=seed)
+    model.expression_encoder.gene_means.copy_(slide.expression.column_means())
     if weights is not None:
         model.expression_encoder.gene_weights.copy_(weights)
     n_anchor = 0 if targets.anchor is None else targets.anchor.shape[1]

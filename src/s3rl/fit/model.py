@@ -91,3 +91,11 @@ class FittedModel:
         """Move the network to a device."""
         self.network.to(device)
         return self
+
+    def expect(self, missing: list[str]) -> Tensor:
+        """Let the mean of the fitted slice stand in for missing genes; return which were measured, boolean (g,)."""
+        absent = set(missing)
+        measured = torch.tensor([gene not in absent for gene in self.genes])
+        encoder = self.network.expression_encoder
+        encoder.expect(~measured.to(encoder.gene_means.device))
+        return measured

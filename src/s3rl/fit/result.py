@@ -43,6 +43,7 @@ def infer(
     others: np.ndarray,
     params: S3RLParams,
     loadings: Tensor | None = None,
+    measured: Tensor | None = None,
 ) -> Inferred:
     """Embed, assign and denoise the spots of a slide.
 
@@ -60,11 +61,13 @@ def infer(
         Of the fit.
     loadings
         Read-out of the other genes from an earlier fit.
+    measured
+        Boolean (g,): modelled genes that were measured; None for all.
     """
     z, probabilities = embed(network, slide)
     if params.denoise == "none":
         return Inferred(z, probabilities, None, None)
-    factors = reconstruct(network, slide, linear_output=params.linear_output)
+    factors = reconstruct(network, slide, linear_output=params.linear_output, measured=measured)
     if loadings is None and len(others):
         loadings = readout(factors, expression[:, others])
     layer = denoised(factors, modelled, others, loadings, linear_output=params.linear_output)

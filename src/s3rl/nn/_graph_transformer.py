@@ -103,7 +103,16 @@ class ExpressionEncoderLayer(GraphTransformerLayer):
         super().__init__(n_in, n_out, n_heads, generator)
         self.token = nn.Parameter(torch.zeros(n_in))
         self.gene_weights: Tensor
+        self.gene_means: Tensor
         self.register_buffer("gene_weights", torch.ones(n_in))
+        self.register_buffer("gene_means", torch.zeros(n_in))
+
+    def expect(self, missing: Tensor) -> None:
+        """Take the mean of the fitted slice for genes that were not measured, boolean (g,), in every later call."""
+        absent = self.gene_weights * self.gene_means * missing
+        with torch.no_grad():
+            for name in ("query", "key", "value", "skip"):
+                getattr(self, f"{name}_bias").add_(getattr(self, name) @ absent)
 
     def project(self, x: SparseMatrix, masked: Tensor | None = None) -> Tensor:
         """Product of the (n, g) expression with ``projection``, tokens put in where ``masked`` (n,) says."""

@@ -49,6 +49,13 @@ class SparseMatrix:
         """(n, m)."""
         return self.forward.shape
 
+    def column_means(self) -> Tensor:
+        """Mean of each column, (m,)."""
+        sums = torch.segment_reduce(
+            self.backward.values(), "sum", offsets=self.backward.crow_indices().long(), initial=0
+        )
+        return sums / self.shape[0]
+
     def rows(self, which: slice) -> Tensor:
         """Dense copy of some rows, (b, m)."""
         pointers = self.forward.crow_indices()[which.start : min(which.stop, self.shape[0]) + 1]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TransferResult", "transfer"]
 
-_FEWEST_GENES = 0.5
+_FEWEST_GENES = 0.2
 
 
 class TransferResult(NamedTuple):
@@ -64,7 +64,8 @@ def transfer(
 ) -> TransferResult | None:
     """Embed, assign and denoise a new slice with a fitted model, without training (Fu et al., Adv. Sci. 2025, 4.4).
 
-    Genes are matched by name; modelled genes that the slice lacks count as not expressed, and are reported. The slice
+    Genes are matched by name; for modelled genes that the slice lacks the mean of the fitted slice stands in, and they
+    are reported. The slice
     needs the same preparation as the fitted one: ``s3.pp.normalize``, a squidpy graph, ``s3.pp.signed_neighbors``.
 
     Parameters
@@ -96,7 +97,7 @@ def transfer(
     ModelError
         If the folder holds no whole model of this version.
     InputError
-        If the slice has fewer than half of the modelled genes.
+        If the slice has fewer than a fifth of the modelled genes.
     MissingKeyError, CountsError, GraphError
         As in ``s3.tl.s3rl``.
 
@@ -131,8 +132,9 @@ def transfer(
     matched, missing = _match(expression, table, known, n_modelled=len(fitted.genes))
     modelled, others = np.arange(len(fitted.genes)), np.arange(len(fitted.genes), len(known))
     slide = Slide.of(matched[:, modelled], graph.attraction, spatial, fitted.params, place)
+    measured = fitted.expect(missing).to(place)
     with threads_for(table.n_obs):
-        inferred = infer(fitted.network, slide, matched, modelled, others, fitted.params, fitted.loadings)
+        inferred = infer(fitted.network, slide, matched, modelled, others, fitted.params, fitted.loadings, measured)
     denoised = None if inferred.denoised is None else _spread(inferred.denoised, table, known)
     record = _record(fitted, missing) | {"input": {"neighbors_key": neighbors_key, "layer": layer, "model": folder}}
     domain = domains_of(inferred.probabilities, fitted.domains, table.obs_names)
