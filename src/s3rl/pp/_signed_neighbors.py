@@ -250,7 +250,7 @@ def _report(described: Mapping[str, Any], isolated: int) -> None:
             100 * space["without_mutual"],
         )
         note(
-            "%s: %d negative pairs; a spot is the farthest of up to %d others (99 %% of the spots: of up to %g), "
+            "%s: %d negative pairs; a spot is the farthest of up to %d others (99 %% of the spots: of up to %.0f), "
             "max_far_degree=%s dropped %d pairs",
             name,
             space["negatives"],
