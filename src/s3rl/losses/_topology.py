@@ -7,7 +7,9 @@ from torch.nn import functional
 
 
 def topology(attracting: Tensor, repelling: Tensor) -> Tensor:
-    """Mean of ``-log sigmoid(z_i . z_j)`` over attracting and ``-log(1 - sigmoid(z_i . z_j))`` over repelling edges.
+    """Mean over the signed edges of how much the embedding contradicts them (equation 4).
+
+    ``-log sigmoid(z_i . z_j)`` for a pair that attracts and ``-log(1 - sigmoid(z_i . z_j))`` for one that repels.
 
     The sum of equation 4 runs over the edges of E' and E(-) alone; it is divided by their number, so that its weight
     means the same on every slice. Softplus keeps a gradient where a pair is confidently wrong.
