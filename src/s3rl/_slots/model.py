@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -31,23 +31,40 @@ def domains_of(probabilities: np.ndarray, names: list[str], index: pd.Index) -> 
     return pd.Series(pd.Categorical.from_codes(codes, categories=names), index=index)
 
 
-def result_slots(
-    keys: ModelKeys,
-    *,
-    embedding: np.ndarray,
-    probabilities: np.ndarray,
-    domain: pd.Series,
-    layer: np.ndarray | None,
-    record: dict[str, Any],
-) -> dict[tuple[str, str], Any]:
-    """Name every slot of a result."""
+class ModelResult(Protocol):
+    """What training and transfer have in common."""
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """float32 (n, d)."""
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """float32 (n, c)."""
+
+    @property
+    def domain(self) -> pd.Series:
+        """Categorical (n,)."""
+
+    @property
+    def denoised(self) -> np.ndarray | None:
+        """float32 (n, n_vars), or None."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Parameters, inputs and prototypes."""
+
+
+def result_slots(result: ModelResult, key_added: str) -> dict[tuple[str, str], Any]:
+    """Name the slot of every part of a result."""
+    keys = ModelKeys(key_added)
     slots: dict[tuple[str, str], Any] = {
-        ("obsm", keys.embedding): embedding,
-        ("obsm", keys.probabilities): probabilities,
-        ("obs", keys.domain): domain,
-        ("uns", keys.colors): domain_colors(len(domain.cat.categories)),
-        ("uns", keys.uns): record,
+        ("obsm", keys.embedding): result.embedding,
+        ("obsm", keys.probabilities): result.probabilities,
+        ("obs", keys.domain): result.domain,
+        ("uns", keys.colors): domain_colors(len(result.domain.cat.categories)),
+        ("uns", keys.uns): result.record,
     }
-    if layer is not None:
-        slots["layers", keys.layer] = layer
+    if result.denoised is not None:
+        slots["layers", keys.layer] = result.denoised
     return slots

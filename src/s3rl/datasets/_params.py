@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
 
+from s3rl._params import Parameters
 from s3rl.errors import ParameterError
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -28,7 +27,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 @dataclass(frozen=True)
-class CortexParams:
+class CortexParams(Parameters):
     """Hyper-parameters of :func:`s3rl.datasets.simulated_cortex`, checked when made.
 
     Parameters
@@ -95,32 +94,6 @@ class CortexParams:
             if name == "pixel_size" and value is None:
                 continue
             check_number(name, value, low, high, whole=name == "n_pairs")
-
-    @classmethod
-    def of(cls, params: CortexParams | Mapping[str, Any] | None) -> CortexParams:
-        """Return ``params`` itself, or what a mapping of its fields or None stands for."""
-        if params is None:
-            return cls()
-        if isinstance(params, cls):
-            return params
-        names = [field.name for field in fields(cls)]
-        if not isinstance(params, Mapping):
-            raise ParameterError(
-                "is neither CortexParams nor a mapping",
-                key="params",
-                found=type(params).__name__,
-                fix="pass params=s3rl.datasets.CortexParams(...)",
-            )
-        unknown = [name for name in params if name not in names]
-        if unknown:
-            raise ParameterError(
-                "has names that do not exist",
-                key="params",
-                found=", ".join(map(str, unknown)),
-                available=names,
-                fix="use the fields of s3rl.datasets.CortexParams",
-            )
-        return cls(**params)
 
 
 def check_number(name: str, value: object, low: float, high: float, *, whole: bool = False) -> None:

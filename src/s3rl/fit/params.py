@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from s3rl._params import Parameters
 from s3rl.errors import ParameterError
 
 Ablation = Literal["S3RL-1", "S3RL-2", "S3RL-3"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class S3RLParams:
+class S3RLParams(Parameters):
     """Parameters of ``s3.tl.s3rl``.
 
     Parameters
@@ -109,25 +110,6 @@ class S3RLParams:
                 raise ParameterError(
                     f"must be {wanted}", key=f"params.{name}", found=repr(value), fix=f"S3RLParams({name}=...)"
                 )
-
-    @classmethod
-    def of(cls, params: Self | Mapping[str, Any] | None) -> Self:
-        """Take parameters as they are, from a mapping of names, or the defaults for None."""
-        if params is None:
-            return cls()
-        if isinstance(params, cls):
-            return params
-        if not isinstance(params, Mapping):
-            raise ParameterError(
-                "is neither S3RLParams nor a mapping", key="params", found=type(params).__name__, fix="S3RLParams()"
-            )
-        known = [field.name for field in fields(cls)]
-        unknown = [name for name in params if name not in known]
-        if unknown:
-            raise ParameterError(
-                "has unknown names", key="params", found=unknown, available=known, fix="correct the name"
-            )
-        return cls(**params)
 
     @classmethod
     def paper(cls, ablation: Ablation | None = None) -> Self:

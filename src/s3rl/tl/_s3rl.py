@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from s3rl._keys import ModelKeys
 from s3rl._random import seed_of
 from s3rl._slots.model import domains_of, modelled_genes, result_slots
 from s3rl._slots.neighbors import SignedGraph, signed_graph_of, spatial_graph_of
@@ -181,15 +180,7 @@ def s3rl(
         save_model(model_dir, fitted.saved())
     if copy:
         return result
-    slots = result_slots(
-        ModelKeys(key_added),
-        embedding=result.embedding,
-        probabilities=result.probabilities,
-        domain=result.domain,
-        layer=result.denoised,
-        record=result.record,
-    )
-    write_slots(table, slots)
+    write_slots(table, result_slots(result, key_added))
     return None
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from s3rl._keys import ModelKeys
 from s3rl._log import note
 from s3rl._slots.model import domains_of, result_slots
 from s3rl._slots.neighbors import signed_graph_of, spatial_graph_of
@@ -141,15 +140,7 @@ def transfer(
     result = TransferResult(inferred.embedding, inferred.probabilities, domain, denoised, record)
     if copy:
         return result
-    slots = result_slots(
-        ModelKeys(key_added),
-        embedding=result.embedding,
-        probabilities=result.probabilities,
-        domain=result.domain,
-        layer=result.denoised,
-        record=result.record,
-    )
-    write_slots(table, slots)
+    write_slots(table, result_slots(result, key_added))
     return None
 
 
