@@ -63,7 +63,7 @@ class PrototypeHead(nn.Module):
     """Affinity of spots to prototypes on the unit sphere (equations 6 to 8).
 
     ``y_ij = softmax_j(zhat_i . R p_j / temperature)`` with ``zhat_i = z_i / |z_i|`` and a learned rotation R, held
-    orthogonal as ``R_0 exp(S - S^T)``.
+    orthogonal as ``exp(S - S^T)``.
 
     Parameters
     ----------
@@ -86,23 +86,14 @@ class PrototypeHead(nn.Module):
         n_latent = prototypes.shape[1]
         self.temperature = temperature
         self.prototypes: Tensor
-        self.start: Tensor
         self.register_buffer("prototypes", prototypes.clone())
-        self.register_buffer("start", torch.eye(n_latent))
         self.skew = nn.Parameter(torch.zeros(n_latent, n_latent))
 
     @property
     def rotation(self) -> Tensor:
         """Orthogonal R, (d, d)."""
         turn = (self.skew - self.skew.T).to(able_device(self.skew.device))
-        return self.start @ torch.linalg.matrix_exp(turn).to(self.start.device)
-
-    def align(self, directions: Tensor) -> None:
-        """Start the rotation where ``R p_j`` is closest to ``directions`` (c, d): orthogonal Procrustes."""
-        left, _, right = torch.linalg.svd(directions.double().T @ self.prototypes.double())
-        self.start.copy_((left @ right).float())
-        with torch.no_grad():
-            self.skew.zero_()
+        return torch.linalg.matrix_exp(turn).to(self.skew.device)
 
     def forward(self, z: Tensor, noise: Tensor | None = None) -> Tensor:
         """Logits (n, c) of the affinities; ``noise`` (c, d) is added to the prototypes before they are normalised."""
