@@ -1,4 +1,4 @@
-"""Domains of real slices by the defaults, beside the untrained floor: ``python benchmarks/dlpfc.py FILE...``.
+"""Domains of real slices by the defaults, beside the untrained floor: ``python benchmarks/slices.py FILE...``.
 
 For each slice and seed: ARI of ``obs["s3rl_domain"]``, ARI of a tied Gaussian mixture on the embedding, and ARI of the
 floor (15 principal components of scaled expression, diffused over the spatial graph with strength 1, tied Gaussian
@@ -30,7 +30,7 @@ FLOOR_VIEW = 3  # 15 components, strength 1
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--label", default="ground_truth", show_default=True)
 @click.option("--seeds", default=10, show_default=True)
-@click.option("--output", default=Path("benchmarks/results/dlpfc.csv"), type=click.Path(path_type=Path))
+@click.option("--output", default=Path("benchmarks/results/slices.csv"), type=click.Path(path_type=Path))
 def main(files: tuple[Path, ...], label: str, seeds: int, output: Path) -> None:
     rows = []
     for file in files:
