@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def seed_of(rng: RNG) -> int:
-    """Reduce ``rng`` to one non-negative 63-bit seed; a generator is advanced by one draw, None is seed 0."""
+    """Reduce ``rng`` to one non-negative seed; a generator gives 63 bits and is advanced by one draw, None is 0."""
     if rng is None:
         return 0
     if isinstance(rng, np.random.Generator):

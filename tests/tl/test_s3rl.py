@@ -191,6 +191,14 @@ def test_integers_of_numpy_count_domains(tissue: ad.AnnData) -> None:
     assert one.record["n_domains"] == 3
 
 
+def test_a_seed_beyond_64_bits_is_written(tissue: ad.AnnData, tmp_path) -> None:
+    adata = tissue.copy()
+    quick = {"max_epochs": 2, "n_mixtures": 2, "denoise": "none"}
+    s3.tl.s3rl(adata, 3, params=quick, progress=False, rng=2**80)
+    adata.write_h5ad(tmp_path / "it.h5ad")
+    assert int(ad.read_h5ad(tmp_path / "it.h5ad").uns["s3rl"]["seed"]) == 2**80
+
+
 def test_errors_name_the_repair(tissue: ad.AnnData) -> None:
     with pytest.raises(ParameterError, match="n_domains"):
         s3.tl.s3rl(tissue, 1)

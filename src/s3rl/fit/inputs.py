@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from s3rl.fit.consensus import anchors, gene_scale, mixture_consensus, principal_components
+from s3rl.fit.consensus import COMPONENTS, anchors, gene_scale, mixture_consensus, principal_components
 from s3rl.fit.params import S3RLParams
 from s3rl.nn import Diffusion, Neighborhood, SparseMatrix
 
@@ -100,7 +100,7 @@ def targets_of(
     anchor = consensus = sizes = None
     needs_consensus = params.consensus > 0 or params.size_prior == "estimated"
     if needs_consensus or params.anchor > 0:
-        views = anchors(principal_components(x, 20, seed=seed), spatial)
+        views = anchors(principal_components(x, max(COMPONENTS), seed=seed), spatial)
         anchor = _standardized(views[-1]).to(device)
         if needs_consensus:
             agreed = mixture_consensus(views, n_domains, params.n_mixtures, seed=seed)

@@ -241,7 +241,8 @@ def _record(network: Any, history: dict[str, list[float]], params: S3RLParams, s
         "rotation": network.head.rotation.detach().cpu().numpy(),
         "n_domains": n_domains,
         "version": __version__,
-        "seed": seed,
+        # neither h5ad nor Zarr holds longer integers
+        "seed": seed if seed < 2**63 else str(seed),
     }
 
 
