@@ -10,9 +10,34 @@ COUNTS = "counts"
 X_PCA = "X_pca"
 
 
+X_SIMCLR = "X_simclr"
+
+
 def connectivities_of(key: str) -> str:
     """Name in ``obsp`` of the graph that squidpy and scanpy write for ``key_added=key``."""
     return f"{key}_connectivities"
+
+
+def tiles_of_image(image_key: str) -> str:
+    """Name in ``shapes`` of the boxes on an image (``pp.make_tiles``)."""
+    return f"{image_key}_tiles"
+
+
+@dataclass(frozen=True)
+class TileFeatureKeys:
+    """Slots of tile features (``tl.simclr``, ``tl.embed_tiles``)."""
+
+    key_added: str = X_SIMCLR
+
+    @property
+    def features(self) -> str:
+        """``obsm``: float32 (n, d), unit length."""
+        return self.key_added
+
+    @property
+    def uns(self) -> str:
+        """``uns``: encoder, tiles and image keys, parameters, loss history, version and seed."""
+        return self.key_added.removeprefix("X_")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Boxes on an image and the pixels in them; numpy and dask only."""
