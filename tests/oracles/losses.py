@@ -1,4 +1,4 @@
-"""Plain loops for the terms of the objective, in the paper's form (section 4.4)."""
+"""Plain loops for the terms of the objective, in the paper's form (sections 4.2 and 4.4)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,24 @@ def topology(z, attracting, repelling):
     return total / edges
 
 
+def nt_xent(z_1, z_2, temperature):
+    """Section 4.2: the 2B views against each other, one pair at a time."""
+    views = [*z_1, *z_2]
+    n = len(z_1)
+
+    def likeness(a, b):
+        return math.exp(sum(x * y for x, y in zip(a, b, strict=True)) / (_length(a) * _length(b)) / temperature)
+
+    total = 0.0
+    for i, view in enumerate(views):
+        below = 0.0
+        for k, other in enumerate(views):
+            if k != i:
+                below += likeness(view, other)
+        total -= math.log(likeness(view, views[(i + n) % (2 * n)]) / below)
+    return total / (2 * n)
+
+
 def separability(assignment):
     """Equation 9 for domains of equal size."""
     n, c = assignment.shape
@@ -50,6 +68,10 @@ def prototype_deviation(assignment, sizes):
         want = [value / sum(ideal) for value in ideal]
         out.append(sum(w * math.log(w / h) for w, h in zip(want, have, strict=True) if w > 0))
     return np.array(out)
+
+
+def _length(vector):
+    return math.sqrt(sum(value**2 for value in vector))
 
 
 def _log_sigmoid(t):
