@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from typing import Any, Self
 
 from s3rl.errors import ParameterError
+
+Range = tuple[Callable[[Any], bool], str]
 
 
 class Parameters:
@@ -43,3 +45,35 @@ class Parameters:
                 fix=f"use the fields of {cls.__name__}",
             )
         return cls(**params)
+
+    def check(self, ranges: Mapping[str, Range]) -> None:
+        """Refuse the first value that is outside of its range."""
+        for name, (accepts, wanted) in ranges.items():
+            value = getattr(self, name)
+            if not accepts(value):
+                raise ParameterError(
+                    f"must be {wanted}",
+                    key=f"params.{name}",
+                    found=repr(value),
+                    fix=f"{type(self).__name__}({name}=...)",
+                )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Names and values, of plain types that a store can keep."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+
+def whole(low: int) -> Range:
+    """Range of whole numbers from ``low`` on."""
+    return lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= low, f"a whole number, {low} or more"
+
+
+def real(low: float, high: float = float("inf")) -> Range:
+    """Range of numbers from ``low`` to less than ``high``."""
+    text = f"a number, {low:g} or more" if high == float("inf") else f"a number from {low:g} to less than {high:g}"
+    return lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and low <= v < high, text
+
+
+def one_of(*words: object) -> Range:
+    """Range of named choices."""
+    return lambda v: v in words, f"one of {', '.join(map(repr, words))}"

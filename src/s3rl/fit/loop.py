@@ -12,13 +12,12 @@ from tqdm.auto import tqdm
 
 from s3rl._random import torch_stream
 from s3rl.errors import ModelError
-from s3rl.fit.checkpoint import load_checkpoint, save_checkpoint
 from s3rl.fit.inputs import Slide, Targets
 from s3rl.fit.objective import TERMS, Noise, Objective
 from s3rl.fit.params import S3RLParams
+from s3rl.fit.resume import History, resume_training, save_training
 from s3rl.nn import PrototypeHead, SeparableAutoencoder, hyperspherical_prototypes
 
-History = dict[str, list[float]]
 _AVERAGED_EPOCHS = 10
 _IMPROVEMENT = 1e-3
 
@@ -89,7 +88,7 @@ def train(
     optimizer = torch.optim.Adam(objective.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
     history: History = {"loss": []}
     if checkpoint is not None and Path(checkpoint).exists():
-        history = _resume(checkpoint, fingerprint, objective, optimizer)
+        history = resume_training(checkpoint, fingerprint, objective, optimizer)
     bar = tqdm(total=params.max_epochs, initial=len(history["loss"]), disable=not progress, desc="s3rl", unit="epoch")
     with bar:
         while len(history["loss"]) < params.max_epochs and not _has_settled(history["loss"], params.patience):
@@ -99,7 +98,7 @@ def train(
             bar.update()
             bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
             if checkpoint is not None and len(history["loss"]) % params.checkpoint_interval == 0:
-                _save(checkpoint, fingerprint, objective, optimizer, history)
+                save_training(checkpoint, fingerprint, objective, optimizer, history)
     _settle(model, slide)
     return model, history
 
@@ -139,36 +138,3 @@ def _has_settled(losses: list[float], patience: int) -> bool:
     means = torch.tensor(losses, dtype=torch.float64).unfold(0, _AVERAGED_EPOCHS, 1).mean(dim=1)
     before, recent = means[:-patience].min(), means[-patience:].min()
     return bool(recent > before - _IMPROVEMENT * before.abs())
-
-
-def _save(
-    path: str | os.PathLike[str],
-    fingerprint: str,
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    history: History,
-) -> None:
-    tensors = {f"objective.{name}": value for name, value in objective.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": value for name, value in slots.items()}
-    save_checkpoint(path, tensors, {"fingerprint": fingerprint, "history": history})
-
-
-def _resume(
-    path: str | os.PathLike[str], fingerprint: str, objective: Objective, optimizer: torch.optim.Optimizer
-) -> History:
-    tensors, state = load_checkpoint(path, fingerprint=fingerprint)
-    prefix = "objective."
-    try:
-        objective.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("adam."):
-                _, index, slot = name.split(".")
-                slots.setdefault(int(index), {})[slot] = value
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
-        return {name: list(values) for name, values in state["history"].items()}
-    except (RuntimeError, KeyError, ValueError, AttributeError) as error:
-        raise ModelError(
-            "does not fit this model", key=f"checkpoint {os.fspath(path)!r}", found=str(error), fix="delete the file"
-        ) from error

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from s3rl._params import Parameters
+from s3rl._params import Parameters, Range, one_of, real, whole
 from s3rl.errors import ParameterError
 
 Ablation = Literal["S3RL-1", "S3RL-2", "S3RL-3"]
@@ -104,12 +103,7 @@ class S3RLParams(Parameters):
     denoise: Literal["all", "none"] = "all"
 
     def __post_init__(self) -> None:
-        for name, (accepts, wanted) in _RANGES.items():
-            value = getattr(self, name)
-            if not accepts(value):
-                raise ParameterError(
-                    f"must be {wanted}", key=f"params.{name}", found=repr(value), fix=f"S3RLParams({name}=...)"
-                )
+        self.check(_RANGES)
 
     @classmethod
     def paper(cls, ablation: Ablation | None = None) -> Self:
@@ -136,35 +130,18 @@ class S3RLParams(Parameters):
         }  # fmt: skip
         return cls(**form)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Names and values, of plain types that a store can keep."""
-        return asdict(self)
 
-
-def _whole(low: int) -> tuple[Callable[[Any], bool], str]:
-    return lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= low, f"a whole number, {low} or more"
-
-
-def _real(low: float, high: float = float("inf")) -> tuple[Callable[[Any], bool], str]:
-    text = f"a number, {low:g} or more" if high == float("inf") else f"a number from {low:g} to less than {high:g}"
-    return lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and low <= v < high, text
-
-
-def _one_of(*words: object) -> tuple[Callable[[Any], bool], str]:
-    return lambda v: v in words, f"one of {', '.join(map(repr, words))}"
-
-
-_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+_RANGES: dict[str, Range] = {
     **dict.fromkeys(
-        ("n_hidden", "n_latent", "n_heads", "n_mixtures", "max_epochs", "patience", "checkpoint_interval"), _whole(1)
+        ("n_hidden", "n_latent", "n_heads", "n_mixtures", "max_epochs", "patience", "checkpoint_interval"), whole(1)
     ),
     **dict.fromkeys(
-        ("diffusion", "topology", "separability", "prototype_noise", "anchor", "consensus", "weight_decay"), _real(0)
+        ("diffusion", "topology", "separability", "prototype_noise", "anchor", "consensus", "weight_decay"), real(0)
     ),
-    "cosine_power": _real(1),
-    **dict.fromkeys(("temperature", "learning_rate"), _real(1e-8)),
-    **dict.fromkeys(("mask_rate", "edge_drop_rate"), _real(0, 1)),
-    **dict.fromkeys(("linear_output", "linear_embedding", "use_image"), _one_of(True, False)),
-    "size_prior": _one_of("estimated", "equal"),
-    "denoise": _one_of("all", "none"),
+    "cosine_power": real(1),
+    **dict.fromkeys(("temperature", "learning_rate"), real(1e-8)),
+    **dict.fromkeys(("mask_rate", "edge_drop_rate"), real(0, 1)),
+    **dict.fromkeys(("linear_output", "linear_embedding", "use_image"), one_of(True, False)),
+    "size_prior": one_of("estimated", "equal"),
+    "denoise": one_of("all", "none"),
 }

@@ -6,6 +6,8 @@ from s3rl.nn._diffusion import Diffusion
 from s3rl.nn._graph_transformer import ExpressionDecoderLayer, ExpressionEncoderLayer, GraphTransformerLayer
 from s3rl.nn._prototypes import PrototypeHead, hyperspherical_prototypes
 from s3rl.nn._sparse import Neighborhood, SparseMatrix
+from s3rl.nn._tile_encoder import TileEncoder
+from s3rl.nn._timm_features import TimmFeatures
 
 __all__ = [
     "Diffusion",
@@ -17,6 +19,8 @@ __all__ = [
     "Reconstruction",
     "SeparableAutoencoder",
     "SparseMatrix",
+    "TileEncoder",
+    "TimmFeatures",
     "edge_products",
     "hyperspherical_prototypes",
     "neighbor_attention",

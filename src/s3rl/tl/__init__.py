@@ -1,4 +1,4 @@
-"""Tools: train, transfer, cluster, match labels."""
+"""Tools: features of tiles, training, transfer, clusters, labels matched."""
 
 from s3rl._lazy import attach as _attach
 
@@ -8,6 +8,11 @@ __getattr__, __dir__, __all__ = _attach(
         "s3rl": "_s3rl",
         "S3RLParams": "_s3rl",
         "S3RLResult": "_s3rl",
+        "simclr": "_simclr",
+        "SimCLRParams": "_simclr",
+        "SimCLRResult": "_simclr",
+        "embed_tiles": "_embed_tiles",
+        "EmbedTilesResult": "_embed_tiles",
         "transfer": "_transfer",
         "TransferResult": "_transfer",
         "cluster": "_cluster",
