@@ -1,5 +1,17 @@
-"""Preparation: normalise, build the signed graph."""
+"""Preparation: normalise, put tiles on an image, build the signed graph."""
 
 from s3rl._lazy import attach as _attach
 
-__getattr__, __dir__, __all__ = _attach(__name__, {"normalize": "_normalize", "signed_neighbors": "_signed_neighbors"})
+__getattr__, __dir__, __all__ = _attach(
+    __name__,
+    {
+        "MakeTilesResult": "_make_tiles",
+        "TILE_PRESETS": "_make_tiles",
+        "TilePreset": "_make_tiles",
+        "make_tiles": "_make_tiles",
+        "normalize": "_normalize",
+        "signed_neighbors": "_signed_neighbors",
+    },
+)
+# a table of values and no call; everything that is listed can be called
+__all__.remove("TILE_PRESETS")
