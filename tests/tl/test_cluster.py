@@ -162,6 +162,39 @@ def test_leiden_optimises_modularity_of_a_given_graph():
     assert edges.modularity(codes.tolist()) == pytest.approx(edges.community_multilevel().modularity)
 
 
+def test_tissue_on_the_features_of_tiles(blobs):
+    """Leiden on unit vectors, as the encoder of tiles writes them, under a name that says where it comes from."""
+    cosines = np.asarray(blobs.obsm.pop("X_s3rl"))
+    blobs.obsm["X_simclr"] = cosines / np.linalg.norm(cosines, axis=1, keepdims=True)
+    assert s3.tl.cluster(blobs, method="leiden", use_rep="X_simclr", resolution=0.3) is None
+    assert adjusted_rand_score(blobs.obs["truth"], blobs.obs["simclr_leiden"]) == 1.0
+    assert set(blobs.uns) == {"simclr_leiden_colors"}
+    assert set(blobs.obs) == {"truth", "simclr_leiden"}
+    with pytest.raises(MissingKeyError, match=r"s3\.tl\.s3rl\("):
+        s3.tl.cluster(blobs, "leiden")
+    del blobs.obsm["X_simclr"]
+    with pytest.raises(MissingKeyError, match=r"s3\.tl\.simclr\("):
+        s3.tl.cluster(blobs, "leiden", use_rep="X_simclr")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        ({"method": "kmeans", "n_domains": 2, "use_rep": "X_pca"}, "pca_kmeans"),
+        ({"method": "kmeans", "n_domains": 2, "use_rep": "codes"}, "codes_kmeans"),
+        ({"method": "leiden", "use_rep": "X_pca", "neighbors_key": "neighbors"}, "s3rl_leiden"),
+        ({"method": "leiden", "use_rep": "X_pca", "key_added": "mine"}, "mine"),
+    ],
+)
+def test_the_name_says_which_representation(blobs, arguments, key):
+    blobs.obsm["X_pca"] = blobs.obsm["codes"] = blobs.obsm["X_s3rl"]
+    sc.pp.neighbors(blobs, use_rep="X_s3rl", n_neighbors=9, transformer="sklearn")
+    before = set(blobs.obs), set(blobs.uns)
+    s3.tl.cluster(blobs, **arguments)
+    assert set(blobs.obs) - before[0] == {key}
+    assert set(blobs.uns) - before[1] == {f"{key}_colors"}
+
+
 def test_resolution_makes_more_clusters(blobs):
     counts = [
         s3.tl.cluster(blobs, "leiden", resolution=value, copy=True).domain.nunique() for value in (0.05, 1.0, 5.0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from s3rl._keys import X_SIMCLR, ModelKeys
 from s3rl._random import seed_of, stream
 from s3rl._slots.embedding import embedding_of
 from s3rl._slots.labels import colors_key
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from s3rl._typing import RNG, Data
 
+_OWN = ModelKeys().embedding
+_CALLS = {_OWN: "s3.tl.s3rl(adata, n_domains)", X_SIMCLR: "s3.tl.simclr(sdata)"}
 _METHODS = ("kmeans", "gmm", "leiden")
 _N_INIT = 10
 _N_NEIGHS = 15
@@ -50,7 +53,7 @@ def cluster(
     *,
     n_domains: int | None = None,
     resolution: float | None = None,
-    use_rep: str = "X_s3rl",
+    use_rep: str = _OWN,
     n_neighs: int | None = None,
     neighbors_key: str | None = None,
     rng: RNG = None,
@@ -59,6 +62,8 @@ def cluster(
     copy: bool = False,
 ) -> ClusterResult | None:
     """Cluster the spots in a representation, for comparison with the prototypes' own domains.
+
+    With ``use_rep="X_simclr"`` these are domains of the image alone (:func:`s3rl.pl.image_domains`).
 
     - ``"kmeans"``: the best of 10 starts of :class:`sklearn.cluster.KMeans`.
     - ``"gmm"``: Gaussian mixture whose components share one covariance ("EEE" of mclust), the best of 10 k-means
@@ -91,7 +96,8 @@ def cluster(
     table_key
         Table of a SpatialData.
     key_added
-        Name of the result; ``"s3rl_<method>"`` by default.
+        Name of the result. None is the representation without ``X_`` and the method: ``"s3rl_<method>"`` for
+        ``"X_s3rl"`` and for neighbours that exist, ``"simclr_leiden"`` for Leiden on ``"X_simclr"``.
     copy
         Return the result and write nothing.
 
@@ -129,7 +135,7 @@ def cluster(
     >>> sc.pp.log1p(adata)
     >>> sc.pp.pca(adata, n_comps=10)
     >>> s3.tl.cluster(adata, "gmm", n_domains=3, use_rep="X_pca")
-    >>> list(adata.obs["s3rl_gmm"].cat.categories)
+    >>> list(adata.obs["pca_gmm"].cat.categories)
     ['0', '1', '2']
     """
     table = table_of(data, table_key)
@@ -138,9 +144,7 @@ def cluster(
     if neighbors_key is not None:
         codes = _leiden(_graph_of(table, neighbors_key), resolution, seed)
     else:
-        values = embedding_of(
-            table, use_rep, fix=f"s3.tl.s3rl(adata, n_domains), or pass use_rep= instead of {use_rep}"
-        )
+        values = embedding_of(table, use_rep, fix=f"{_CALLS.get(use_rep, _CALLS[_OWN])}, or pass another use_rep=")
         if method == "leiden":
             size = min(n_neighs or _N_NEIGHS, table.n_obs - 1)
             codes = _leiden(_neighbors(values, size), resolution, seed)
@@ -149,7 +153,8 @@ def cluster(
     result = _named(table, codes)
     if copy:
         return result
-    key = key_added or f"s3rl_{method}"
+    source = use_rep if neighbors_key is None else _OWN
+    key = key_added or f"{source.removeprefix('X_')}_{method}"
     write_slots(table, {("obs", key): result.domain, ("uns", colors_key(key)): result.colors})
     return None
 
