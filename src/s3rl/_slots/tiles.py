@@ -81,6 +81,12 @@ def is_tiles(shapes: Any) -> bool:
     return set(COLUMNS) <= set(shapes.columns)
 
 
+def centers_of_boxes(boxes: Any) -> np.ndarray:
+    """Middles float64 (n, 2) x, y in pixels of the full resolution."""
+    bounds = boxes.geometry.bounds.to_numpy()
+    return np.asarray((bounds[:, :2] + bounds[:, 2:]) / 2)
+
+
 def tiles_of(sdata: Any, tiles_key: str) -> TileSet:
     """Tiles of ``sdata.shapes[tiles_key]`` on their image; no pixel is read.
 

@@ -8,9 +8,11 @@ __getattr__, __dir__, __all__ = _attach(
         "MakeTilesResult": "_make_tiles",
         "TILE_PRESETS": "_make_tiles",
         "TilePreset": "_make_tiles",
+        "iter_tiles": "_iter_tiles",
         "make_tiles": "_make_tiles",
         "normalize": "_normalize",
         "signed_neighbors": "_signed_neighbors",
+        "to_spatialdata": "_to_spatialdata",
     },
 )
 # a table of values and no call; everything that is listed can be called
