@@ -43,7 +43,7 @@ def test_import_takes_under_half_a_second_more_than_python_itself():
 
 
 def test_import_and_looking_around_bring_in_nothing_heavy():
-    code = "import sys, s3rl; s3rl.pp, s3rl.tl, s3rl.pl, s3rl.datasets, s3rl.errors; dir(s3rl.tl)"
+    code = "import sys, s3rl; s3rl.pp, s3rl.tl, s3rl.pl, s3rl.datasets, s3rl.transforms, s3rl.errors; dir(s3rl.tl)"
     loaded = set(run(f"{code}; print(*sys.modules)").split())
     assert "s3rl.pp" in loaded
     assert loaded & HEAVY == set()

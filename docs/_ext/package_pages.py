@@ -13,6 +13,7 @@ NAMESPACES = {
     "tl": "Tools",
     "pl": "Plots",
     "datasets": "Data",
+    "transforms": "Transforms of tiles",
     "nn": "Layers and prototypes",
     "losses": "Losses",
     "errors": "Errors",

@@ -6,5 +6,5 @@ __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = _attach(
     __name__,
-    {name: name for name in ("pp", "tl", "pl", "datasets", "nn", "losses", "errors")},
+    {name: name for name in ("pp", "tl", "pl", "datasets", "transforms", "nn", "losses", "errors")},
 )

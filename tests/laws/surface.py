@@ -7,7 +7,7 @@ import re
 from importlib import import_module
 
 SHELLS = ("pp", "tl", "pl", "datasets")
-CORES = ("nn", "losses")
+CORES = ("transforms", "nn", "losses")
 NAMESPACES = (*SHELLS, *CORES)
 
 
