@@ -21,6 +21,8 @@ from s3rl.fit.tile_views import Views, batches_of_epoch, load_views
 from s3rl.losses import nt_xent
 from s3rl.nn import TileEncoder
 
+_MOST_WORKERS = 8
+
 
 def train_encoder(
     encoder: TileEncoder,
@@ -28,7 +30,6 @@ def train_encoder(
     params: SimCLRParams,
     team: Team,
     *,
-    n_workers: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
     fingerprint: str = "",
     progress: bool = True,
@@ -45,8 +46,6 @@ def train_encoder(
         All settings.
     team
         Processes that train together; the loss and its gradient are those of one process with the whole batch.
-    n_workers
-        Processes that draw views beside each of these.
     checkpoint
         File to continue from where it exists, and to write every ``params.checkpoint_interval`` epochs.
     fingerprint
@@ -75,7 +74,9 @@ def train_encoder(
     done = start * _batches(len(views.tiles), params)
     plan = _plan(len(views.tiles), params, team, views.seed, range(start, epochs))
     losses: list[float] = []
-    loaded = load_views(views, [(e, p) for e, p, _ in plan], n_workers=n_workers, pin=team.device.type == "cuda")
+    loaded = load_views(
+        views, [(e, p) for e, p, _ in plan], n_workers=_workers(params, team), pin=team.device.type == "cuda"
+    )
     with tqdm(total=epochs, initial=start, disable=not (progress and team.leads), desc="simclr", unit="epoch") as bar:
         for number, ((epoch, _, last), pair) in enumerate(zip(plan, loaded, strict=True)):
             losses.append(step(pair, done + number, epoch))
@@ -94,6 +95,12 @@ def train_encoder(
 def epochs_of(n_tiles: int, params: SimCLRParams) -> int:
     """Epochs that ``params`` ask for: more where a slide of few tiles has too few batches in each."""
     return max(params.epochs, math.ceil(params.min_steps / _batches(n_tiles, params)))
+
+
+def _workers(params: SimCLRParams, team: Team) -> int:
+    if params.n_workers is not None:
+        return params.n_workers
+    return 0 if team.device.type == "cpu" else min(_MOST_WORKERS, max(1, (os.cpu_count() or 1) // team.size - 1))
 
 
 def _batches(n_tiles: int, params: SimCLRParams) -> int:

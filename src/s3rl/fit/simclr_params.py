@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from s3rl._params import Parameters, Range, one_of, real, whole
 
@@ -36,6 +36,9 @@ class SimCLRParams(Parameters):
         Probability of a view without colour.
     checkpoint_interval
         Epochs between checkpoints.
+    n_workers
+        Processes that draw views; None draws them in this one on a CPU and in up to eight others on a GPU. The result
+        does not depend on it.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class SimCLRParams(Parameters):
     jitter: float = 0.5
     gray: float = 0.2
     checkpoint_interval: int = 5
+    n_workers: int | None = None
 
     def __post_init__(self) -> None:
         self.check(_RANGES)
@@ -73,13 +77,22 @@ class SimCLRParams(Parameters):
             batch_size=256, epochs=500, min_steps=1, learning_rate=5e-3, schedule="constant", crop=0.2, jitter=1.0
         )
 
+    def decisive(self) -> dict[str, Any]:
+        """Names and values of what the result depends on."""
+        return {
+            name: value for name, value in self.as_dict().items() if name not in ("n_workers", "checkpoint_interval")
+        }
 
+
+_FREE = ("n_workers", "checkpoint_interval")
 _RANGES: dict[str, Range] = {
     **dict.fromkeys(("n_features", "n_projection", "epochs", "min_steps", "checkpoint_interval"), whole(1)),
     "batch_size": whole(2),
     **dict.fromkeys(("temperature", "learning_rate"), real(1e-8)),
-    **dict.fromkeys(("weight_decay", "jitter"), real(0)),
+    "weight_decay": real(0),
+    "jitter": real(0, 2.5),
     "crop": real(0.01, 1.0 + 1e-9),
     "gray": real(0, 1.0 + 1e-9),
+    "n_workers": (lambda v: v is None or whole(0)[0](v), "a whole number, 0 or more, or None"),
     "schedule": one_of("constant", "cosine"),
 }

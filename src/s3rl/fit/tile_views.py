@@ -12,6 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from s3rl._random import stream, torch_stream
 from s3rl.fit.intensity import Intensity
+from s3rl.fit.simclr_params import SimCLRParams
+from s3rl.transforms import ColorJitter, Compose, Flip, IntensityJitter, RandomResizedCrop, ToGray
+from s3rl.transforms._base import Step
 
 ORDER, VIEWS = 11, 12
 
@@ -24,6 +27,19 @@ class Tiles(Protocol):
 
     def take(self, positions: np.ndarray) -> np.ndarray:
         """Tiles (b, C, P, P) at these positions."""
+
+
+def recipe_of(params: SimCLRParams, channels: int) -> Compose:
+    """Crop, flip, colour distortion and loss of colour at the strengths of the parameters (section 4.2)."""
+    colour: list[Step] = []
+    strength = 0.4 * params.jitter
+    if params.jitter > 0 and channels in (1, 3):
+        colour.append(ColorJitter(brightness=strength, contrast=strength, saturation=strength, hue=strength / 4, p=0.8))
+    elif params.jitter > 0:
+        colour.append(IntensityJitter(gain=strength, offset=strength / 4, p=0.8))
+    if params.gray > 0 and channels == 3:
+        colour.append(ToGray(p=params.gray))
+    return Compose([RandomResizedCrop(scale=(params.crop, 1.0)), Flip(), *colour])
 
 
 def batches_of_epoch(n: int, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:

@@ -167,7 +167,13 @@ def created_backbone(
             )
         options["pretrained_cfg_overlay"] = {"file": os.fspath(place)}
     try:
-        return timm.create_model(name, **options, **({} if tile_size is None else _sized(name, options, tile_size)))
+        options |= {} if tile_size is None else _sized(name, options, tile_size)
+        state = torch.random.get_rng_state()
+        model = timm.create_model(name, **options)
+        if pretrained:
+            torch.random.set_rng_state(state)
+            _check_loaded(model, timm.create_model(name, **options | {"pretrained": False}))
+        return model
     except (RuntimeError, ValueError, KeyError, OSError, AssertionError) as error:
         if not pretrained:
             raise _unreadable(name, in_channels, tile_size, error) from error
@@ -177,6 +183,14 @@ def created_backbone(
             found=f"{type(error).__name__}: {error}"[:400],
             fix="pass a file of this model's weights, or pretrained=False; True needs access to timm's hub",
         ) from error
+
+
+def _check_loaded(model: nn.Module, random: nn.Module) -> None:
+    """Refuse weights that left layers random: timm passes over what a file lacks with a line in the log."""
+    start = dict(random.named_parameters())
+    same = [name for name, value in model.named_parameters() if value.ndim > 1 and torch.equal(value, start[name])]
+    if same:
+        raise ValueError(f"has no weights for {len(same)} layers, first {same[0]}")
 
 
 def _sized(name: str, options: dict[str, Any], tile_size: int) -> dict[str, Any]:

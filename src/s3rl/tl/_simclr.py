@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from s3rl._typing import RNG
     from s3rl.fit.distributed import Team
     from s3rl.fit.encoder_file import FittedEncoder
+    from s3rl.transforms._base import Step
 
 __all__ = ["SimCLRParams", "SimCLRResult", "simclr"]
 
 _SAMPLE = 512
-_MOST_WORKERS = 8
 _BATCH = 256
 # below this the same training takes hours on a CPU
 _QUICK = ("resnet10t", "test_resnet")
@@ -54,10 +54,10 @@ def simclr(
     tiles_key: str | Sequence[str] | None = None,
     backbone: str = "resnet10t",
     pretrained: bool | str | os.PathLike[str] = False,
+    transform: Step | None = None,
     params: SimCLRParams | Mapping[str, Any] | None = None,
     encoder_path: str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    n_workers: int | None = None,
     rng: RNG = None,
     device: str = "auto",
     progress: bool = True,
@@ -86,14 +86,15 @@ def simclr(
         Name of a timm model; its stem is adapted to small tiles (``s3.nn.TileEncoder``).
     pretrained
         ``True`` downloads timm's weights, a path reads them from a file, ``False`` starts from random ones.
+    transform
+        Gives ``view_1`` and ``view_2`` of a tile (``s3.transforms.TwoViews``); None is the paper's recipe at the
+        strengths of ``params``.
     params
         ``SimCLRParams``, or a mapping of some of its names.
     encoder_path
         File to save the encoder in (safetensors), for ``s3.tl.embed_tiles``.
     checkpoint
         File to save the state of training in, and to continue from where it exists.
-    n_workers
-        Processes that draw views; None draws them in this one on a CPU and in up to eight others on a GPU.
     rng
         Seed or generator; None is seed 0.
     device
@@ -148,8 +149,8 @@ def simclr(
         )
     _tell(backbone, pretrained, settings, stack.n)
     fitted, features, history = _fit(
-        stack, backbone, pretrained, settings,
-        seed=seed, device=device, checkpoint=checkpoint, n_workers=n_workers, progress=progress,
+        stack, backbone, pretrained, transform, settings,
+        seed=seed, device=device, checkpoint=checkpoint, progress=progress,
     )  # fmt: skip
     if encoder_path is not None:
         save_encoder(encoder_path, fitted)
@@ -175,33 +176,32 @@ def _fit(
     stack: TileStack,
     backbone: str,
     pretrained: bool | str | os.PathLike[str],
+    transform: Step | None,
     params: SimCLRParams,
     *,
     seed: int,
     device: str,
     checkpoint: str | os.PathLike[str] | None,
-    n_workers: int | None,
     progress: bool,
 ) -> tuple[FittedEncoder, np.ndarray, dict[str, list[float]]]:
     from s3rl.fit.distributed import team_of
     from s3rl.fit.encoder_file import FittedEncoder
     from s3rl.fit.intensity import Intensity
     from s3rl.fit.simclr import train_encoder
-    from s3rl.fit.tile_views import Views
+    from s3rl.fit.tile_views import Views, recipe_of
     from s3rl.transforms import TwoViews
 
     with team_of(device) as team, stack.to_file() as tiles:
         intensity = Intensity.of(tiles.take(_spread(stack.n)))
         encoder = _encoder(stack, backbone, pretrained, params, intensity.scaled(tiles.take(_spread(stack.n))), seed)
-        transform = TwoViews(channels=stack.shape[0], crop=params.crop, jitter=params.jitter, gray=params.gray)
+        draw = TwoViews(recipe=recipe_of(params, stack.shape[0])) if transform is None else transform
         history = train_encoder(
             encoder,
-            Views(tiles, intensity, transform, seed),
+            Views(tiles, intensity, draw, seed),
             params,
             team,
-            n_workers=_workers(n_workers, team),
             checkpoint=checkpoint,
-            fingerprint=stack.fingerprint(params.as_dict(), seed, backbone, str(pretrained)),
+            fingerprint=stack.fingerprint(params.decisive(), seed, backbone, str(pretrained), repr(draw)),
             progress=progress,
         )
         about = {"params": params.as_dict(), "seed": seed if seed < 2**63 else str(seed), "input": stack.record}
@@ -237,16 +237,6 @@ def _encoder(
         seed=seed,
         **own,
     )
-
-
-def _workers(n_workers: int | None, team: Team) -> int:
-    if n_workers is None:
-        return 0 if team.device.type == "cpu" else min(_MOST_WORKERS, max(1, (os.cpu_count() or 1) // team.size - 1))
-    if not isinstance(n_workers, int) or isinstance(n_workers, bool) or n_workers < 0:
-        raise ParameterError(
-            "must be a whole number, 0 or more, or None", key="n_workers", found=repr(n_workers), fix="n_workers=None"
-        )
-    return n_workers
 
 
 def _features(fitted: FittedEncoder, tiles: Any, team: Team, progress: bool) -> np.ndarray:
