@@ -43,10 +43,11 @@ def stripes(n=24, size=16, channels=3, dtype=np.uint8):
 def train(tiles, *, seed=0, team=None, **settings):
     """Encoder and history after training on tiles."""
     checkpoint, fingerprint = settings.pop("checkpoint", None), settings.pop("fingerprint", "x")
+    backbone = settings.pop("backbone", "test_resnet")
     params = SimCLRParams(**(SMALL | settings))
     views = Views(Stack(tiles), Intensity.of(tiles), TwoViews(recipe=recipe_of(params, tiles.shape[1])), seed)
     encoder = TileEncoder(
-        "test_resnet", in_channels=tiles.shape[1], tile_size=tiles.shape[2],
+        backbone, in_channels=tiles.shape[1], tile_size=tiles.shape[2],
         n_features=params.n_features, n_projection=params.n_projection, seed=seed,
     )  # fmt: skip
     team = team or Team(0, 1, torch.device("cpu"))

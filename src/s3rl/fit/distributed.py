@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from s3rl.errors import ParameterError
 from s3rl.fit.device import resolve_device
@@ -42,6 +42,12 @@ class Team:
         from torch.distributed.nn.functional import all_gather
 
         return torch.cat(list(all_gather(values)))
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give every process the buffers of the leading one, running means of batch normalisation for example."""
+        if self.size > 1:
+            for buffer in module.buffers():
+                distributed.broadcast(buffer, 0)
 
     def wait(self) -> None:
         """Wait until every process is here."""

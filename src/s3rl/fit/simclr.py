@@ -88,6 +88,7 @@ def train_encoder(
             bar.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
             if checkpoint is not None and team.leads and (epoch + 1) % params.checkpoint_interval == 0:
                 save_training(checkpoint, fingerprint, encoder, optimizer, history)
+    team.share_buffers(encoder)
     encoder.eval()
     return history
 
@@ -135,7 +136,7 @@ class _Step:
         self.module: nn.Module = encoder
         if team.size > 1:
             here = [team.device.index] if team.device.type == "cuda" else None
-            # the statistics of each process are its own; those of rank 0 are kept
+            # batch normalisation sees the tiles of its own process
             self.module = nn.parallel.DistributedDataParallel(encoder, device_ids=here)
         half = team.device.type == "cuda" and not torch.cuda.is_bf16_supported()
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=half)

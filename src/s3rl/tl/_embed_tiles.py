@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from s3rl import _keys
 from s3rl._log import note
+from s3rl._slots.images import spatialdata_of
 from s3rl._slots.table import table_of
 from s3rl._slots.tile_stack import TileStack
 from s3rl._slots.write import write_slots
@@ -110,7 +112,7 @@ def embed_tiles(
     MissingKeyError
         If the table, the tiles or the model is not there, or a row has no tile.
     DataTypeError
-        If ``encoder`` is none of the three.
+        If ``encoder`` is none of the three, or ``sdata`` no SpatialData.
     ModelError
         If the encoder cannot be read.
     ParameterError
@@ -127,7 +129,7 @@ def embed_tiles(
     >>> sdata.tables["table"].obsm["X_simclr"].shape
     (60, 96)
     """
-    table = table_of(sdata, table_key)
+    table = table_of(spatialdata_of(sdata), table_key)
     if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
         raise ParameterError(
             "must be a whole number, 1 or more", key="batch_size", found=repr(batch_size), fix="batch_size=256"
@@ -149,7 +151,7 @@ def _reader_of(encoder: Any, pretrained: Any, stack: TileStack) -> _Reader:
     if isinstance(encoder, nn.Module):
         name = type(encoder).__name__
         about = {"backbone": name, "pretrained": "", "path": ""}
-        return _Reader(encoder, encoder.__call__, _scale_of(stack), about, _weights_of(encoder))
+        return _Reader(encoder, partial(_of_fractions, encoder), _scale_of(stack), about, _weights_of(encoder))
     if not isinstance(encoder, (str, os.PathLike)):
         raise DataTypeError(
             "is no file, no name and no torch module",
@@ -164,6 +166,10 @@ def _reader_of(encoder: Any, pretrained: Any, stack: TileStack) -> _Reader:
     model = TimmFeatures(os.fspath(encoder), in_channels=stack.shape[0], pretrained=pretrained)
     about = {"backbone": os.fspath(encoder), "pretrained": str(pretrained), "path": ""}
     return _Reader(model, model, _scale_of(stack), about, _weights_of(model))
+
+
+def _of_fractions(module: nn.Module, tiles: Tensor) -> Tensor:
+    return module(tiles if tiles.is_floating_point() else tiles.float() / 255)
 
 
 def _fitted(path: str | os.PathLike[str], stack: TileStack) -> _Reader:

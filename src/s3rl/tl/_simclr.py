@@ -11,6 +11,7 @@ import numpy as np
 from s3rl import _keys
 from s3rl._log import note
 from s3rl._random import seed_of
+from s3rl._slots.images import spatialdata_of
 from s3rl._slots.table import table_of
 from s3rl._slots.tile_stack import TileStack
 from s3rl._slots.write import write_slots
@@ -117,6 +118,8 @@ def simclr(
 
     Raises
     ------
+    DataTypeError
+        If ``sdata`` is no SpatialData (``s3.pp.to_spatialdata`` makes one).
     MissingKeyError
         If the table, the tiles or the backbone is not there, or a row has no tile.
     ParameterError
@@ -137,7 +140,7 @@ def simclr(
     """
     from s3rl.fit.encoder_file import check_encoder_path, save_encoder
 
-    table = table_of(sdata, table_key)
+    table = table_of(spatialdata_of(sdata), table_key)
     settings = SimCLRParams.of(params)
     seed = seed_of(rng)
     if encoder_path is not None:
