@@ -69,9 +69,7 @@ class RandomResizedCrop(PixelTransform):
     def worker(self, shape: tuple[int, ...]) -> Any:
         """Albumentations transform for tiles of this shape."""
         size = shape[-2:] if self.size is None else (self.size, self.size)
-        return make_worker(
-            "RandomResizedCrop", size=size, scale=self.scale, ratio=self.ratio, area_for_downscale="image"
-        )
+        return make_worker("RandomResizedCrop", size=size, scale=self.scale, ratio=self.ratio, **_interpolation())
 
 
 class Flip(PixelTransform):
@@ -150,4 +148,11 @@ class Resize(PixelTransform):
 
     def worker(self, shape: tuple[int, ...]) -> Any:
         """Albumentations transform for all shapes."""
-        return make_worker("Resize", height=self.size, width=self.size, area_for_downscale="image")
+        return make_worker("Resize", height=self.size, width=self.size, **_interpolation())
+
+
+def _interpolation() -> dict[str, Any]:
+    """Areas where a tile shrinks; for masks the neighbour whose centre is nearest, as OpenCV's default is not."""
+    import cv2
+
+    return {"area_for_downscale": "image", "mask_interpolation": cv2.INTER_NEAREST_EXACT}
