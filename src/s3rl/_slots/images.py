@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from s3rl.errors import CoordinatesError, DataTypeError, InputError, MissingKeyError
-from s3rl.tiles.geometry import snapped_factor
+from s3rl.tiles.geometry import trimmed
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -128,7 +128,7 @@ def _level(name: str, array: Any, full: Any, inverse: np.ndarray, system: str, i
             )
         if np.allclose(offset, 0, atol=1e-6):
             sizes = zip(factor, full.shape[1:], array.shape[1:], strict=True)
-            factor = np.array([snapped_factor(*size) for size in sizes])
+            factor, offset = np.array([trimmed(*size) for size in sizes]).T
     pixels = da.asarray(array.data)
     channels = [str(channel) for channel in array.coords["c"].values] if "c" in array.coords else []
     channels = channels or [str(number) for number in range(pixels.shape[0])]

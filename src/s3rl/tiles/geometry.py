@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.spatial import cKDTree
 
-__all__ = ["length_factor", "mapped", "nearest_level", "snapped_factor", "visium_microns_per_unit"]
+__all__ = ["length_factor", "mapped", "nearest_level", "trimmed", "visium_microns_per_unit"]
 
 _VISIUM_PITCH = 100.0
 # Diameter of a spot over the distance of two: 0.55 as specified, 0.65 and 0.70 in what Space Ranger wrote over the
@@ -25,16 +25,18 @@ def length_factor(matrix: np.ndarray) -> float:
     return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
 
 
-def snapped_factor(factor: float, full: int, level: int) -> float:
-    """Pixels of the full image for each pixel of a level, corrected for the rows that downsampling trims.
+def trimmed(factor: float, full: int, level: int) -> tuple[float, float]:
+    """Pixels of the full image for each pixel of a level, and the first of them, where downsampling trims.
 
-    An image of 101 rows halved has 50 rows of two; its declared transformation stretches them over all 101. Where the
-    declared factor is that ratio of sizes, the whole number behind it is returned.
+    SpatialData makes pyramids of means and drops what does not fill the last one at the beginning of an axis: 101 rows
+    halved are 50 rows, the first one the mean of rows 1 and 2. The transformation that it declares stretches 50 rows
+    over all 101, up to a pixel off. Where ``factor`` is that ratio of sizes, the whole number behind it and the rows
+    dropped are returned, else ``factor`` and 0.
     """
-    whole = round(full / level)
+    whole = full // level
     if whole > 1 and np.isclose(factor, full / level, rtol=1e-6) and full // whole == level:
-        return float(whole)
-    return float(factor)
+        return float(whole), float(full - whole * level)
+    return float(factor), 0.0
 
 
 def nearest_level(sides: Mapping[str, int], pixels: float | None) -> str:
