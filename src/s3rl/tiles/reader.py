@@ -89,7 +89,7 @@ def read_tiles(
         raise CoordinatesError(
             "has tiles with no pixel in the image",
             key="starts",
-            found=f"{len(outside)} of {len(starts)} tiles of side {size} on {image.shape[1]} x {image.shape[2]} pixels, "
+            found=f"{len(outside)} of {len(starts)} of side {size} on {image.shape[1]} x {image.shape[2]} pixels, "
             f"first {outside[0]} at {starts[outside[0]].tolist()}",
             fix="leave out the tiles whose outside_share is 1, or check the transformation between points and image",
         )
