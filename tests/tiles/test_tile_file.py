@@ -78,7 +78,10 @@ def take_and_close(file, positions, queue):
     file.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
+
+
+@needs_fork
 def test_a_forked_process_reads_and_does_not_delete():
     fork = multiprocessing.get_context("fork")
     with written() as file:
@@ -92,6 +95,7 @@ def test_a_forked_process_reads_and_does_not_delete():
     assert not file.path.exists()
 
 
+@needs_fork
 def test_workers_of_a_torch_loader_read_it():
     import torch
 
