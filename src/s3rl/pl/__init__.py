@@ -10,5 +10,9 @@ __getattr__, __dir__, __all__ = _attach(
         "prototypes": "_prototypes",
         "signed_graph": "_signed_graph",
         "denoising": "_denoising",
+        "tiles": "_tiles",
+        "tile_boxes": "_tile_boxes",
+        "views": "_views",
+        "image_domains": "_image_domains",
     },
 )

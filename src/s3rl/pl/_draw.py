@@ -101,10 +101,10 @@ def circles(ax: Axes, xy: np.ndarray, radius: float, **style: Any) -> EllipseCol
     return drawn
 
 
-def as_image(ax: Axes, xy: np.ndarray) -> None:
-    """Equal units, y downwards as in an image, and no ticks, around the points (n, 2) with a small margin."""
+def as_image(ax: Axes, xy: np.ndarray, margin: float = 0.02) -> None:
+    """Equal units, y downwards as in an image, no ticks, around the points (n, 2) with a share of their extent more."""
     low, high = xy.min(axis=0), xy.max(axis=0)
-    margin = 0.02 * float((high - low).max())
+    margin *= float((high - low).max())
     ax.set_xlim(low[0] - margin, high[0] + margin)
     ax.set_ylim(high[1] + margin, low[1] - margin)
     ax.set_aspect("equal")

@@ -124,12 +124,39 @@ def draw_named(ax: Axes, data: Data, table: AnnData, named: Named, spots: np.nda
         _draw.as_image(ax, np.vstack([xy - radius, xy + radius]))
 
 
+def draw_image(ax: Axes, data: Data, table: AnnData, spots: np.ndarray, place: Place) -> None:
+    """Draw the image of a place alone, as far as the spots (a boolean mask, n) reach."""
+    if place.route == "spatialdata":
+        _image_of_spatialdata(ax, data, table, spots, place)
+        return
+    library = table.uns[_keys.SPATIAL][place.library]
+    pixels = np.asarray(library["images"][place.image])
+    ax.imshow(pixels if pixels.ndim == 3 else pixels[..., None].repeat(3, axis=-1))
+    scale = library.get("scalefactors", {}).get(f"tissue_{place.image}_scalef", 1.0)
+    xy = coordinates_of(table)[spots]
+    xy, radius = xy * scale, _radius(table, place, xy) * scale
+    _draw.as_image(ax, np.vstack([xy - radius, xy + radius]))
+
+
 def _radius(table: AnnData, place: Place, xy: np.ndarray) -> float:
     if place.library is not None:
         diameter = table.uns[_keys.SPATIAL][place.library].get("scalefactors", {}).get("spot_diameter_fullres")
         if diameter:
             return float(diameter) / 2
     return _draw.spot_radius(xy)
+
+
+def _image_of_spatialdata(ax: Axes, sdata: Any, table: AnnData, spots: np.ndarray, place: Place) -> None:
+    import spatialdata as sd
+    import spatialdata_plot  # noqa: F401
+
+    ids = table.obs[table.uns["spatialdata_attrs"]["instance_key"]].to_numpy()[spots]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        apart = sd.SpatialData(images={place.image: place.picture})
+        apart.pl.render_images(place.image).pl.show(coordinate_systems=place.system, ax=ax, title="", show=False)
+        extent = sd.get_extent(sdata.shapes[place.region].loc[ids], coordinate_system=place.system)
+    _draw.as_image(ax, np.array([extent["x"], extent["y"]]).T)
 
 
 def _through_spatialdata(
