@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -181,6 +182,7 @@ def test_probability(channels, transform):
 
 
 def test_threads_do_not_mix_their_streams():
+    usual = sys.getswitchinterval()
     transform = T.TwoViews(16)
     value = tile(3, 24)
 
@@ -188,9 +190,13 @@ def test_threads_do_not_mix_their_streams():
         out = transform({"tile": value}, stream(3, position))
         return out["view_1"].tobytes() + out["view_2"].tobytes()
 
-    wanted = [views(position) for position in range(200)]
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(views, range(200))) == wanted
+    wanted = [views(position) for position in range(400)]
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(views, range(400))) == wanted
+    finally:
+        sys.setswitchinterval(usual)
 
 
 @pytest.mark.parametrize(("channels", "transform"), CASES, ids=names(CASES))

@@ -47,6 +47,13 @@ def test_no_network_no_early_import_no_trace_in_environment_and_states(setting):
     assert done.stdout.strip() == "offline", done.stderr
 
 
+def test_the_shared_worker_keeps_no_generator():
+    rng, value = np.random.default_rng(0), np.zeros((1, 8, 8), np.uint8)
+    Blur()({"tile": value}, rng)
+    assert Blur().worker(value.shape) is Blur().worker((3, 9, 9))
+    assert Blur().worker(value.shape).random_generator is not rng
+
+
 def test_a_large_tile_is_computed_on_one_thread_and_the_setting_restored(monkeypatch):
     seen = []
     before = cv2.getNumThreads()

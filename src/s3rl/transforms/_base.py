@@ -6,6 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -120,9 +121,9 @@ class Transform(Step):
             raise ParameterError(
                 "must be one or more names", key="keys", found=repr(keys), fix='pass keys=("tile",) or keys="tile"'
             )
-        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
+        if isinstance(p, bool) or not isinstance(p, Real) or not 0 <= p <= 1:
             raise ParameterError("must be a probability", key="p", found=repr(p), fix="pass a number from 0 to 1")
-        self.p = p
+        self.p = float(p)
 
     def sample_parameters(self, value: Any, rng: np.random.Generator) -> dict[str, Any]:
         """Draw what ``apply`` needs for a value like this one; a dictionary of plain values and arrays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -98,17 +99,17 @@ def as_range(value: Any, name: str, low: float, high: float = float("inf")) -> t
 
 def as_number(value: Any, name: str, low: float, high: float = float("inf")) -> float:
     """A number from ``low`` to ``high``, or a kind error."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
         raise ParameterError(
             f"must be a number from {low:g} to {high:g}", key=name, found=repr(value), fix=f"pass {name}={low:g}"
         )
     return float(value)
 
 
-def as_side(value: Any, name: str = "size") -> int:
-    """A whole number of pixels, one or more, or a kind error."""
+def as_count(value: Any, name: str = "size", unit: str = "pixels") -> int:
+    """A whole number, one or more, or a kind error."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ParameterError(
-            "must be a whole number of pixels, one or more", key=name, found=repr(value), fix=f"pass {name}=32"
+            "must be a whole number, one or more", key=name, found=repr(value), fix=f"pass a count of {unit} as {name}"
         )
     return int(value)

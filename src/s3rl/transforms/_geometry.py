@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from s3rl.transforms._checks import as_range, as_side
+from s3rl.transforms._checks import as_range, as_count
 from s3rl.transforms._pixels import PixelTransform, make_worker
 
 _FLIPS = ("e", "h", "v", "r180")
@@ -62,7 +62,7 @@ class RandomResizedCrop(PixelTransform):
         p: float = 1.0,
     ) -> None:
         super().__init__(keys, p)
-        self.size = None if size is None else as_side(size)
+        self.size = None if size is None else as_count(size)
         self.scale = as_range(scale, "scale", 1e-6, 1.0)
         self.ratio = as_range(ratio, "ratio", 1e-3, 1e3)
 
@@ -144,7 +144,7 @@ class Resize(PixelTransform):
 
     def __init__(self, size: int, *, keys: str | Iterable[str] = ("tile",), p: float = 1.0) -> None:
         super().__init__(keys, p)
-        self.size = as_side(size)
+        self.size = as_count(size)
 
     def worker(self, shape: tuple[int, ...]) -> Any:
         """Albumentations transform for all shapes."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from s3rl.errors import ParameterError
 from s3rl.transforms._base import Compose, Step, value_of
-from s3rl.transforms._checks import as_side, wrong_channels
+from s3rl.transforms._checks import as_count, wrong_channels
 from s3rl.transforms._color import ColorJitter, ToGray
 from s3rl.transforms._geometry import Flip, RandomResizedCrop
 from s3rl.transforms._intensity import IntensityJitter
@@ -59,8 +59,8 @@ class TwoViews(Step):
     def __init__(
         self, size: int | None = None, *, channels: int = 3, recipe: Step | None = None, key: str = "tile"
     ) -> None:
-        self.size = None if size is None else as_side(size)
-        self.channels = as_side(channels, "channels")
+        self.size = None if size is None else as_count(size)
+        self.channels = as_count(channels, "channels", "channels")
         self.key = key
         if recipe is not None and (not isinstance(recipe, Step) or key not in recipe.writes):
             raise ParameterError(
