@@ -6,12 +6,12 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from s3rl.errors import DataTypeError, MissingKeyError, ParameterError
+from s3rl.transforms._checks import NUMBERS
 
 _MISSING = object()
 
@@ -121,7 +121,7 @@ class Transform(Step):
             raise ParameterError(
                 "must be one or more names", key="keys", found=repr(keys), fix='pass keys=("tile",) or keys="tile"'
             )
-        if isinstance(p, bool) or not isinstance(p, Real) or not 0 <= p <= 1:
+        if isinstance(p, bool) or not isinstance(p, NUMBERS) or not 0 <= p <= 1:
             raise ParameterError("must be a probability", key="p", found=repr(p), fix="pass a number from 0 to 1")
         self.p = float(p)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from s3rl.errors import DataTypeError, InputError, ParameterError
 
+NUMBERS = (int, float, np.integer, np.floating)
 _BOUND = 1e-3
 
 
@@ -99,7 +99,7 @@ def as_range(value: Any, name: str, low: float, high: float = float("inf")) -> t
 
 def as_number(value: Any, name: str, low: float, high: float = float("inf")) -> float:
     """A number from ``low`` to ``high``, or a kind error."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, NUMBERS) or not low <= value <= high:
         raise ParameterError(
             f"must be a number from {low:g} to {high:g}", key=name, found=repr(value), fix=f"pass {name}={low:g}"
         )

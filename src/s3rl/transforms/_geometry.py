@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from s3rl.transforms._checks import as_range, as_count
+from s3rl.transforms._checks import as_count, as_range
 from s3rl.transforms._pixels import PixelTransform, make_worker
 
 _FLIPS = ("e", "h", "v", "r180")
