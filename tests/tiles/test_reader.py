@@ -137,10 +137,13 @@ def test_little_waits_where_tiles_are_sparse(monkeypatch):
     assert held_at_most(monkeypatch, pixels, 32, starts, 8) <= 2 * 8 * 8
 
 
-def test_decoded_chunks_are_let_go_of_at_once():
+@pytest.mark.parametrize("times", [1, 3])
+def test_decoded_chunks_are_let_go_of_at_once(times):
     image = CountingImage(pixels_of((2, 320, 320), np.uint8))
+    # where tiles come three times, a crop of the chunk is handed over and not the pieces
+    starts = np.tile(starts_in(image.shape, 6, 400), (times, 1))
     with dask.config.set(scheduler="threads", num_workers=2):
-        for _ in read_tiles(image.lazy((2, 20, 20)), starts_in(image.shape, 6, 400), 6, window=256):
+        for _ in read_tiles(image.lazy((2, 20, 20)), starts, 6, window=256):
             pass
     assert len(image.reads) > 200
     assert image.most_alive <= 8

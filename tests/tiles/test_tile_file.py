@@ -70,6 +70,7 @@ def test_a_copy_reads_and_does_not_delete():
         copy = pickle.loads(pickle.dumps(file))
         np.testing.assert_array_equal(copy.take(np.array([29, 0])), TILES[[29, 0]])
         copy.close()
+        assert file.path.exists()
         np.testing.assert_array_equal(file.take(np.array([4])), TILES[[4]])
 
 
@@ -91,6 +92,7 @@ def test_a_forked_process_reads_and_does_not_delete():
         np.testing.assert_array_equal(queue.get(), TILES[[7, 2]])
         child.join()
         assert child.exitcode == 0
+        assert file.path.exists()
         np.testing.assert_array_equal(file.take(np.array([5])), TILES[[5]])
     assert not file.path.exists()
 
