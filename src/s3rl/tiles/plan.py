@@ -140,6 +140,18 @@ def plan_of(heights: Sequence[int], widths: Sequence[int], starts: np.ndarray, s
         int64 (n, 2) first pixels y, x; every tile has a pixel in the image, and n > 0.
     size
         Side of the tiles in pixels.
+
+    Returns
+    -------
+    The plan; equal arguments give equal plans.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from s3rl.tiles.plan import plan_of
+    >>> plan = plan_of([5, 5], [5, 5], np.array([[4, 4], [0, 0]]), 2)
+    >>> plan.blocks.tolist(), plan.order.tolist()
+    ([[0, 0], [0, 1], [1, 0], [1, 1]], [1, 0])
     """
     rows, columns = _Axis.of(heights), _Axis.of(widths)
     low, high = inside_of(starts, size, (int(rows.edges[-1]), int(columns.edges[-1])))
