@@ -58,13 +58,16 @@ def test_uneven_sizes_are_met_at_every_level(shape, wanted):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-@pytest.mark.parametrize(("channels", "names"), [(1, None), (3, ["r", "g", "b"]), (4, ["r", "g", "b", "a"]), (5, None)])
+@pytest.mark.parametrize(
+    ("channels", "names"),
+    [(1, None), (2, ["grey", "Alpha"]), (3, ["r", "g", "b"]), (4, ["r", "g", "b", "a"]), (5, None)],
+)
 def test_channels_and_types(channels, names, dtype):
     pixels = bricks.wall(SHAPE, channels, dtype)
     sdata = bricks.scene(pixels, PLACES, c_coords=names)
     s3.pp.make_tiles(sdata, "he", size=bricks.SIDE)
     tiles = tiles_of(sdata, "he_tiles")
-    kept = 3 if names == ["r", "g", "b", "a"] else channels
+    kept = channels - 1 if channels in {2, 4} else channels
     assert tiles.image.dtype == dtype
     assert tiles.channels == (names or [str(number) for number in range(channels)])[:kept]
     np.testing.assert_array_equal(read(sdata), bricks.cut(pixels[:kept], PLACES))

@@ -8,7 +8,14 @@ import pytest
 import spatialdata as sd
 from oracles import bricks
 from spatialdata.models import Image2DModel, Image3DModel, Labels2DModel, PointsModel, ShapesModel
-from spatialdata.transformations import Identity, Scale, remove_transformation, set_transformation
+from spatialdata.transformations import (
+    Identity,
+    Scale,
+    Sequence,
+    Translation,
+    remove_transformation,
+    set_transformation,
+)
 
 import s3rl as s3
 from s3rl import errors
@@ -126,6 +133,12 @@ def test_a_transformation_that_cannot_be_inverted(sdata):
 def test_coordinates_in_another_unit_than_the_pixels(sdata, factor):
     set_transformation(sdata["spots"], Scale([factor, factor], axes=("x", "y")), "global")
     refuse(errors.CoordinatesError, "'spots': does not fit.*micrometres.*Scale.*side of a pixel", sdata)
+
+
+def test_coordinates_in_another_unit_of_which_some_meet_the_image(sdata):
+    move = Sequence([Scale([30.0, 30.0], axes=("x", "y")), Translation([-700.0, -700.0], axes=("x", "y"))])
+    set_transformation(sdata["spots"], move, "global")
+    refuse(errors.CoordinatesError, "'spots': does not fit.*spots over .* % of the image", sdata)
 
 
 def test_few_spots_on_a_large_image_are_no_mistake():
