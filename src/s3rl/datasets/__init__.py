@@ -4,5 +4,10 @@ from s3rl._lazy import attach as _attach
 
 __getattr__, __dir__, __all__ = _attach(
     __name__,
-    {"simulated_cortex": "_simulated_cortex", "CortexParams": "_params", "fetch_h5ad": "_fetch_h5ad"},
+    {
+        "simulated_cortex": "_simulated_cortex",
+        "CortexParams": "_params",
+        "fetch_h5ad": "_fetch_h5ad",
+        "write_spaceranger": "_write_spaceranger",
+    },
 )
