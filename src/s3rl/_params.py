@@ -60,7 +60,7 @@ class Parameters:
 
     def as_dict(self) -> dict[str, Any]:
         """Names and values, of plain types that a store can keep."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        return asdict(self)  # type: ignore[call-overload]
 
 
 def whole(low: int) -> Range:

@@ -25,7 +25,7 @@ from s3rl.nn import Diffusion
 
 COMPONENTS = (10, 15, 20)
 STRENGTHS = (0.5, 1.0)
-_CLIP = 10.0
+CLIP = 10.0
 _FITTED_SPOTS = 10_000
 _REFINEMENTS = 5
 
@@ -55,7 +55,7 @@ def principal_components(x: sp.csr_matrix, n_components: int, *, seed: int) -> n
     """
     mean, deviation = gene_scale(x)
     scaled = sp.csr_matrix(x, dtype=np.float64, copy=True)
-    scaled.data = np.minimum(scaled.data / deviation[scaled.indices], _CLIP + (mean / deviation)[scaled.indices])
+    scaled.data = np.minimum(scaled.data / deviation[scaled.indices], CLIP + (mean / deviation)[scaled.indices])
     k = min(n_components, min(x.shape) - 1)
     state = int(stream(seed, 2).integers(2**31 - 1))
     return PCA(k, svd_solver="arpack", random_state=state).fit_transform(scaled).astype(np.float32)

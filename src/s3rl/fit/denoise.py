@@ -46,7 +46,7 @@ class Factors(NamedTuple):
 @torch.no_grad()
 def embed(model: SeparableAutoencoder, slide: Slide) -> Embedding:
     """Embed the spots of a slide and assign them softly to the prototypes."""
-    z = model.encode(slide.expression, slide.graph, slide.diffusion)
+    z = model.encode(slide.expression, slide.graph, slide.diffusion, slices=slide.slices)
     return Embedding(z.cpu().numpy(), torch.softmax(model.head(z), dim=1).cpu().numpy())
 
 
@@ -55,7 +55,7 @@ def reconstruct(
     model: SeparableAutoencoder, slide: Slide, *, linear_output: bool, measured: Tensor | None = None
 ) -> Factors:
     """Factors of the reconstruction, with the scale of each spot over the measured genes, boolean (g,)."""
-    z = model.encode(slide.expression, slide.graph, slide.diffusion)
+    z = model.encode(slide.expression, slide.graph, slide.diffusion, slices=slide.slices)
     spots, genes = model.decode(z, slide.graph)
     along, squared = torch.empty_like(spots[:, 0]), torch.empty_like(spots[:, 0])
     for start in range(0, len(spots), _ROWS_AT_ONCE):

@@ -11,7 +11,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from s3rl.fit.consensus import COMPONENTS, anchors, gene_scale, mixture_consensus, principal_components
+from s3rl.fit.batches import integrated_components
+from s3rl.fit.consensus import COMPONENTS, anchors, gene_scale, mixture_consensus
 from s3rl.fit.params import S3RLParams
 from s3rl.nn import Diffusion, Neighborhood, SparseMatrix
 
@@ -33,12 +34,15 @@ class Slide:
         Semantic graph E' for attention.
     diffusion
         Smoothing over the spatial graph, or None.
+    slices
+        Numbers (n,) of the slices within which genes are centred, or None.
     """
 
     expression: SparseMatrix
     expression_norm: Tensor
     graph: Neighborhood
     diffusion: Diffusion | None
+    slices: Tensor | None = None
 
     @classmethod
     def of(
@@ -48,8 +52,9 @@ class Slide:
         spatial: sp.csr_matrix,
         params: S3RLParams,
         device: torch.device,
+        slices: np.ndarray | None = None,
     ) -> Slide:
-        """Move expression (n, g) and the two graphs (n, n) to ``device``."""
+        """Move expression (n, g), the two graphs (n, n) and the numbers of the slices (n,) to ``device``."""
         norm = np.sqrt(np.asarray(x.multiply(x).sum(axis=1), dtype=np.float64).ravel()).astype(np.float32)
         smooth = None
         if params.diffusion > 0:
@@ -59,6 +64,7 @@ class Slide:
             torch.from_numpy(norm).to(device),
             Neighborhood.from_scipy(attraction, device),
             smooth,
+            None if slices is None or params.batch == "none" else torch.from_numpy(slices).to(device),
         )
 
 
@@ -95,12 +101,14 @@ def targets_of(
     *,
     seed: int,
     device: torch.device,
+    slices: np.ndarray | None = None,
 ) -> Targets:
-    """Compute the targets from expression (n, g) and the graphs (n, n)."""
+    """Compute the targets from expression (n, g), the graphs (n, n) and the numbers of the slices (n,)."""
     anchor = consensus = sizes = None
     needs_consensus = params.consensus > 0 or params.size_prior == "estimated"
     if needs_consensus or params.anchor > 0:
-        views = anchors(principal_components(x, max(COMPONENTS), seed=seed), spatial)
+        components = integrated_components(x, max(COMPONENTS), slices, params.batch, seed=seed)
+        views = anchors(components, spatial)
         anchor = _standardized(views[-1]).to(device)
         if needs_consensus:
             agreed = mixture_consensus(views, n_domains, params.n_mixtures, seed=seed)

@@ -127,7 +127,7 @@ def _settle(model: SeparableAutoencoder, slide: Slide) -> None:
     """Fix the scale of hidden layer and embedding to the unmasked slide, then switch to evaluation."""
     model.train()
     with torch.no_grad():
-        model.encode(slide.expression, slide.graph, slide.diffusion)
+        model.encode(slide.expression, slide.graph, slide.diffusion, slices=slide.slices)
     model.eval()
 
 

@@ -61,7 +61,7 @@ class Objective(nn.Module):
     def forward(self, slide: Slide, targets: Targets, noise: Noise) -> dict[str, Tensor]:
         """Return each term of ``TERMS`` that takes part, unweighted."""
         params, model = self.params, self.model
-        z = model.encode(slide.expression, slide.graph, slide.diffusion, noise.masked, noise.kept)
+        z = model.encode(slide.expression, slide.graph, slide.diffusion, noise.masked, noise.kept, slide.slices)
         terms = {"reconstruction": self._reconstruction(slide, model.decode(z, slide.graph, noise.kept), ~noise.masked)}
         if params.topology > 0:
             terms["topology"] = self._topology(z, targets)

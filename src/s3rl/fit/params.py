@@ -48,6 +48,10 @@ class S3RLParams(Parameters):
         Whether the embedding leaves its layer without ELU, each channel at unit variance over the spots, and the
         inner products of the topology are divided by ``n_latent``; False is the paper's ELU and plain inner products,
         with hidden values centred and scaled over all spots and channels together.
+    batch
+        What is done about differences between slices, where there are several: ``"none"``; ``"center"`` centres every
+        gene within its slice; ``"harmony"`` runs Harmony on the components besides; ``"auto"`` centres where
+        slices explain more than a third of one of the ten leading components.
     use_image
         Whether similarity edges of other feature spaces than expression take part.
     learning_rate, weight_decay
@@ -94,6 +98,7 @@ class S3RLParams(Parameters):
     edge_drop_rate: float = 0.2
     linear_output: bool = True
     linear_embedding: bool = True
+    batch: Literal["auto", "none", "center", "harmony"] = "auto"
     use_image: bool = True
     learning_rate: float = 2e-3
     weight_decay: float = 0.0
@@ -143,5 +148,6 @@ _RANGES: dict[str, Range] = {
     **dict.fromkeys(("mask_rate", "edge_drop_rate"), real(0, 1)),
     **dict.fromkeys(("linear_output", "linear_embedding", "use_image"), one_of(True, False)),
     "size_prior": one_of("estimated", "equal"),
+    "batch": one_of("auto", "none", "center", "harmony"),
     "denoise": one_of("all", "none"),
 }

@@ -95,6 +95,7 @@ class SeparableAutoencoder(nn.Module):
         diffusion: Diffusion | None = None,
         masked: Tensor | None = None,
         kept: Tensor | None = None,
+        slices: Tensor | None = None,
     ) -> Tensor:
         """Embed sparse expression (n, g) as z (n, d).
 
@@ -110,8 +111,10 @@ class SeparableAutoencoder(nn.Module):
             Boolean (n,): spots replaced by the token.
         kept
             Boolean (e,): edges that take part.
+        slices
+            Numbers (n,) of the slices within which genes are centred; None centres nothing.
         """
-        hidden = self.expression_encoder.attend(self.expression_encoder.project(x, masked), graph, kept)
+        hidden = self.expression_encoder.attend(self.expression_encoder.project(x, masked, slices), graph, kept)
         if diffusion is not None:
             hidden = diffusion(hidden)
         hidden = functional.elu(self.hidden_scale(hidden))

@@ -114,10 +114,16 @@ class ExpressionEncoderLayer(GraphTransformerLayer):
             for name in ("query", "key", "value", "skip"):
                 getattr(self, f"{name}_bias").add_(getattr(self, name) @ absent)
 
-    def project(self, x: SparseMatrix, masked: Tensor | None = None) -> Tensor:
-        """Product of the (n, g) expression with ``projection``, tokens put in where ``masked`` (n,) says."""
+    def project(self, x: SparseMatrix, masked: Tensor | None = None, slices: Tensor | None = None) -> Tensor:
+        """Product of the (n, g) expression with ``projection``, tokens put in where ``masked`` (n,) says.
+
+        Where ``slices`` (n,) numbers the slices, every gene is centred within each; the product being linear, that is
+        the centre of its rows.
+        """
         weights = self.gene_weights[:, None] * self.projection
         projected = x @ weights
+        if slices is not None:
+            projected = projected - _means_within(projected, slices)[slices]
         if masked is not None:
             projected = torch.where(masked[:, None], (self.token @ weights)[None], projected)
         return projected + self.projection_bias
@@ -179,6 +185,13 @@ class ExpressionDecoderLayer(GraphTransformerLayer):
     def _per_head(self, weight: Tensor, bias: Tensor) -> list[Tensor]:
         """Weights beside their bias, (n_out, n_in + 1) for each head."""
         return list(torch.cat([weight, bias[:, None]], dim=1).chunk(self.n_heads))
+
+
+def _means_within(rows: Tensor, groups: Tensor) -> Tensor:
+    """Mean row of each group, (b, k), of rows (n, k) numbered by groups (n,)."""
+    n_groups = int(groups.max()) + 1
+    sums = rows.new_zeros(n_groups, rows.shape[1]).index_add(0, groups, rows)
+    return sums / torch.bincount(groups, minlength=n_groups).clamp_min(1)[:, None]
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> nn.Parameter:

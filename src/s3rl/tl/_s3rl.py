@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -154,11 +155,12 @@ def s3rl(
 
     table = table_of(data, table_key)
     settings = S3RLParams.of(params)
-    n_domains = _checked_domains(n_domains, table.n_obs)
+    n_domains = checked_domains(n_domains, table.n_obs)
     seed = seed_of(rng)
     graph = signed_graph_of(table, neighbors_key, without=None if settings.use_image else "image")
     spatial = spatial_graph_of(table, graph.connectivity_key)
-    _check_slices(table, library_key, graph, spatial)
+    codes, names = slices_of(table, library_key)
+    _check_slices(codes, names, library_key, graph, spatial)
     expression = normalised_expression_of(table, layer)
     if model_dir is not None:
         from s3rl.fit.model_folder import check_model_folder, save_model
@@ -166,7 +168,7 @@ def s3rl(
         check_model_folder(model_dir)
     with threads_for(table.n_obs):
         fitted, result = _fit(
-            table, expression, graph, spatial, n_domains, settings,
+            table, expression, graph, spatial, n_domains, settings, codes,
             seed=seed, device=device, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
     result.record["input"] = {
@@ -191,12 +193,14 @@ def _fit(
     spatial: sp.csr_matrix,
     n_domains: int,
     params: S3RLParams,
+    slices: np.ndarray,
     *,
     seed: int,
     device: str,
     checkpoint: str | os.PathLike[str] | None,
     progress: bool,
 ) -> tuple[FittedModel, S3RLResult]:
+    from s3rl.fit.batches import resolved_batch
     from s3rl.fit.device import resolve_device
     from s3rl.fit.inputs import Slide, fingerprint, gene_weights, targets_of
     from s3rl.fit.loop import train
@@ -207,8 +211,11 @@ def _fit(
     modelled = modelled_genes(table)
     others = np.setdiff1d(np.arange(table.n_vars), modelled)
     x = expression[:, modelled]
-    slide = Slide.of(x, graph.attraction, spatial, params, place)
-    targets = targets_of(x, graph.attraction, graph.repulsion, spatial, n_domains, params, seed=seed, device=place)
+    asked, params = params, replace(params, batch=resolved_batch(x, slices, params.batch, seed=seed))
+    slide = Slide.of(x, graph.attraction, spatial, params, place, slices)
+    targets = targets_of(
+        x, graph.attraction, graph.repulsion, spatial, n_domains, params, seed=seed, device=place, slices=slices
+    )
     mark = fingerprint(params, seed, n_domains, x, graph.attraction, graph.repulsion, spatial)
     weights = gene_weights(x) if params.diffusion > 0 else None
     network, history = train(
@@ -227,7 +234,7 @@ def _fit(
         graph_params=graph.params,
     )
     domain = domains_of(inferred.probabilities, names, table.obs_names)
-    record = _record(network, history, params, seed, n_domains)
+    record = _record(network, history, asked, seed, n_domains) | {"batch": params.batch}
     return fitted, S3RLResult(inferred.embedding, inferred.probabilities, domain, inferred.denoised, record)
 
 
@@ -246,7 +253,8 @@ def _record(network: Any, history: dict[str, list[float]], params: S3RLParams, s
     }
 
 
-def _checked_domains(n_domains: int, n_spots: int) -> int:
+def checked_domains(n_domains: int, n_spots: int) -> int:
+    """``n_domains`` if so many can be found among the spots."""
     whole = isinstance(n_domains, (int, np.integer)) and not isinstance(n_domains, bool)
     if not whole or not 2 <= n_domains < n_spots:
         raise ParameterError(
@@ -258,8 +266,9 @@ def _checked_domains(n_domains: int, n_spots: int) -> int:
     return int(n_domains)
 
 
-def _check_slices(table: AnnData, library_key: str | None, graph: SignedGraph, spatial: sp.csr_matrix) -> None:
-    codes, names = slices_of(table, library_key)
+def _check_slices(
+    codes: np.ndarray, names: list[str], library_key: str | None, graph: SignedGraph, spatial: sp.csr_matrix
+) -> None:
     for name, pairs in (("the signed graph", graph.attraction + graph.repulsion), ("the spatial graph", spatial)):
         rows, columns = pairs.nonzero()
         crossing = codes[rows] != codes[columns]

@@ -130,7 +130,9 @@ def transfer(
     known = [*fitted.genes, *fitted.other_genes]
     matched, missing = _match(expression, table, known, n_modelled=len(fitted.genes))
     modelled, others = np.arange(len(fitted.genes)), np.arange(len(fitted.genes), len(known))
-    slide = Slide.of(matched[:, modelled], graph.attraction, spatial, fitted.params, place)
+    slide = Slide.of(
+        matched[:, modelled], graph.attraction, spatial, fitted.params, place, np.zeros(table.n_obs, np.int64)
+    )
     measured = fitted.expect(missing).to(place)
     with threads_for(table.n_obs):
         inferred = infer(fitted.network, slide, matched, modelled, others, fitted.params, fitted.loadings, measured)

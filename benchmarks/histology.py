@@ -1,0 +1,132 @@
+"""What the image adds on real slices: ``python benchmarks/histology.py FILE...``.
+
+FILE is an ``.h5ad`` with an image in ``uns["spatial"]``; it goes through ``s3.pp.to_spatialdata``. Tiles are as wide as
+the distance between neighbouring spots. For each slice and seed of ``s3.tl.simclr``:
+
+- k-means of the tile features against the labels (ARI) and against the density of haematoxylin in each tile (share of
+  its variance that the clusters explain), beside k-means of the features of tiles at random places and of an untrained
+  encoder;
+- domains by the defaults with and without the image: ARI with the labels where there are any, and with each other.
+
+Labels are used for the score alone.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import click
+import numpy as np
+import pandas as pd
+import squidpy as sq
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import NearestNeighbors
+
+import s3rl as s3
+
+N_RUNS_OF_KMEANS = 5
+
+
+@click.command(help=__doc__)
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--label", default="ground_truth", show_default=True)
+@click.option("--seeds", default=10, show_default=True)
+@click.option("--clusters", default=5, show_default=True, help="Where there are no labels.")
+@click.option("--backbone", default="resnet10t", show_default=True)
+@click.option("--output", default=Path("benchmarks/results/histology.csv"), type=click.Path(path_type=Path))
+def main(files: tuple[Path, ...], label: str, seeds: int, clusters: int, backbone: str, output: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        slide = Slide(file, label, clusters)
+        click.echo(f"{file.stem}: {slide.table.n_obs} spots, tiles of {slide.side} px, {slide.k} clusters")
+        for seed in range(seeds):
+            rows.append({"slice": file.stem, "seed": seed} | slide.measure(seed, backbone))
+            click.echo({name: round(v, 3) if isinstance(v, float) else v for name, v in rows[-1].items()})
+            output.parent.mkdir(parents=True, exist_ok=True)
+            pd.DataFrame(rows).to_csv(output, index=False)
+    table = pd.DataFrame(rows).drop(columns="seed")
+    click.echo(table.groupby("slice").agg(["mean", "std"]).T.round(3).to_string())
+
+
+class Slide:
+    """A slice with its tiles, tiles at random places beside them, and the density of its stain."""
+
+    def __init__(self, file: Path, label: str, clusters: int) -> None:
+        adata = ad.read_h5ad(file)
+        if "selected" in adata.obs:
+            adata = adata[adata.obs["selected"].astype(str).isin(["True", "1"]).to_numpy()].copy()
+        s3.pp.normalize(adata)
+        sq.gr.spatial_neighbors_knn(adata, n_neighs=6)
+        self.sdata = s3.pp.to_spatialdata(adata)
+        self.table = next(iter(self.sdata.tables.values()))
+        image = next(iter(self.sdata.images))
+        xy = self.table.obsm["spatial"]
+        self.side = int(np.ceil(np.median(NearestNeighbors(n_neighbors=2).fit(xy).kneighbors(xy)[0][:, 1])))
+        s3.pp.make_tiles(self.sdata, image, size=self.side * self._pixels_per_unit(image))
+        self.tiles_key = f"{image}_tiles"
+        self.label = label if label in self.table.obs and self.table.obs[label].notna().any() else None
+        self.k = self.table.obs[self.label].nunique() if self.label else clusters
+        self.stain = self._haematoxylin()
+
+    def _pixels_per_unit(self, image: str) -> float:
+        from spatialdata.transformations import get_transformation
+
+        matrix = get_transformation(self.sdata[image], "global").to_affine_matrix(("x", "y"), ("x", "y"))
+        return 1 / float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+
+    def _haematoxylin(self) -> np.ndarray:
+        from skimage.color import rgb2hed
+
+        boxes = self.sdata.shapes[self.tiles_key]
+        density = np.empty(len(boxes))
+        for positions, tiles in s3.pp.iter_tiles(self.sdata, self.tiles_key):
+            density[positions] = rgb2hed(np.moveaxis(tiles[:, :3], 1, -1))[..., 0].mean(axis=(1, 2))
+        return density[boxes.index.get_indexer(self.table.obs[self.table.uns["spatialdata_attrs"]["instance_key"]])]
+
+    def measure(self, seed: int, backbone: str) -> dict[str, Any]:
+        start = time.perf_counter()
+        self.table.obsm["X_simclr"] = s3.tl.simclr(
+            self.sdata, tiles_key=self.tiles_key, backbone=backbone, rng=seed, progress=False, copy=True
+        ).features
+        seconds = time.perf_counter() - start
+        untrained = s3.tl.simclr(
+            self.sdata, tiles_key=self.tiles_key, backbone=backbone, rng=seed, progress=False, copy=True,
+            params={"epochs": 1, "min_steps": 1, "learning_rate": 1e-8},
+        ).features  # fmt: skip
+        # the same features, of another tile than the spot's own
+        elsewhere = self.table.obsm["X_simclr"][np.random.default_rng(seed).permutation(self.table.n_obs)]
+        row: dict[str, Any] = {"simclr_s": seconds}
+        for name, features in (("simclr", self.table.obsm["X_simclr"]), ("untrained", untrained), ("random", elsewhere)):
+            row |= {f"{name}_{what}": value for what, value in self._clusters(features, seed).items()}
+        return row | self._domains(seed)
+
+    def _clusters(self, features: np.ndarray, seed: int) -> dict[str, float]:
+        ari, stain = [], []
+        for run in range(N_RUNS_OF_KMEANS):
+            found = KMeans(self.k, n_init=3, random_state=N_RUNS_OF_KMEANS * seed + run).fit_predict(features)
+            means = np.array([self.stain[found == j].mean() for j in range(self.k)])
+            stain.append(1 - ((self.stain - means[found]) ** 2).sum() / ((self.stain - self.stain.mean()) ** 2).sum())
+            ari.append(self._score(found))
+        return {"ari": float(np.mean(ari)), "stain": float(np.mean(stain))}
+
+    def _score(self, found: np.ndarray) -> float:
+        if self.label is None:
+            return float("nan")
+        known = self.table.obs[self.label].notna().to_numpy()
+        return float(adjusted_rand_score(self.table.obs[self.label][known], found[known]))
+
+    def _domains(self, seed: int) -> dict[str, float]:
+        found = {}
+        for name, image in (("without_image", None), ("with_image", "X_simclr")):
+            s3.pp.signed_neighbors(self.table, image_rep=image)
+            found[name] = s3.tl.s3rl(self.table, self.k, rng=seed, progress=False, copy=True).domain.to_numpy()
+        both = float(adjusted_rand_score(found["without_image"], found["with_image"]))
+        return {f"ari_{name}": self._score(labels) for name, labels in found.items()} | {"ari_of_both": both}
+
+
+if __name__ == "__main__":
+    main()
