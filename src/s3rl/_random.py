@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,3 +43,13 @@ def torch_stream(seed: int, *path: int, device: torch.device | str = "cpu") -> t
 
     state = np.random.SeedSequence(seed, spawn_key=path).generate_state(2, np.uint32)
     return torch.Generator(device=device).manual_seed(int(state[0]) << 31 ^ int(state[1]))
+
+
+@contextmanager
+def seeded_torch(seed: int, *path: int) -> Iterator[None]:
+    """Let torch draw on the CPU from the stream named by ``path``, for libraries that take no generator."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.random.set_rng_state(torch_stream(seed, *path).get_state())
+        yield

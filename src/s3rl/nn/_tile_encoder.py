@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from s3rl._random import seeded_torch
 from s3rl.errors import MissingKeyError, ModelError, ParameterError
 
 _SMALLEST_MAP = 2
@@ -82,8 +83,7 @@ class TileEncoder(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed % 2**63)
+        with seeded_torch(seed):
             self.backbone = _adapted(
                 created_backbone(backbone, in_channels, pretrained, tile_size), tile_size, in_channels
             )

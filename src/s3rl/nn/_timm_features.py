@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from s3rl._random import seeded_torch
 from s3rl.nn._tile_encoder import created_backbone
 
 
@@ -54,8 +55,7 @@ class TimmFeatures(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed % 2**63)
+        with seeded_torch(seed):
             self.backbone = created_backbone(backbone, in_channels, pretrained)
         expected: dict[str, Any] = self.backbone.pretrained_cfg
         for name in ("mean", "std"):

@@ -156,21 +156,7 @@ class TileFile:
         StoreError
             If the file is closed or cannot be read.
         """
-        positions = np.asarray(positions)
-        if positions.ndim != 1 or (len(positions) and positions.dtype.kind not in "iu"):
-            raise ParameterError(
-                "must be integers (b,)",
-                key="positions",
-                found=f"{positions.dtype} of shape {positions.shape}",
-                fix="numpy.flatnonzero(mask)",
-            )
-        if len(positions) and not 0 <= int(positions.min()) <= int(positions.max()) < self._n:
-            raise ParameterError(
-                "has positions that are not in the file",
-                key="positions",
-                found=f"{positions.min()} to {positions.max()}",
-                fix=f"pass numbers from 0 to {self._n - 1}",
-            )
+        positions = _checked(positions, self._n)
         out = np.empty((len(positions), *self.tile_shape), dtype=self.dtype)
         rows = out.reshape(len(positions), -1).view(np.uint8) if out.size else out
         try:
@@ -277,3 +263,22 @@ def _mark(written: np.ndarray, positions: np.ndarray) -> None:
     raise ParameterError(
         problem, key="stream", found=found, fix=f"give each position from 0 to {len(written) - 1} once"
     )
+
+
+def _checked(positions: np.ndarray, n: int) -> np.ndarray:
+    positions = np.asarray(positions)
+    if positions.ndim != 1 or (len(positions) and positions.dtype.kind not in "iu"):
+        raise ParameterError(
+            "must be integers (b,)",
+            key="positions",
+            found=f"{positions.dtype} of shape {positions.shape}",
+            fix="numpy.flatnonzero(mask)",
+        )
+    if len(positions) and not 0 <= int(positions.min()) <= int(positions.max()) < n:
+        raise ParameterError(
+            "has positions that are not in the file",
+            key="positions",
+            found=f"{positions.min()} to {positions.max()}",
+            fix=f"pass numbers from 0 to {n - 1}",
+        )
+    return positions
