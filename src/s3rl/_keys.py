@@ -107,3 +107,30 @@ class ModelKeys:
     def uns(self) -> str:
         """``uns``: parameters, input keys, history, prototypes, version, seed."""
         return self.key_added
+
+
+@dataclass(frozen=True)
+class AlignmentKeys:
+    """Slots of aligned slices (``pp.align_slices``)."""
+
+    key_added: str = "spatial_aligned"
+
+    @property
+    def coordinates(self) -> str:
+        """``obsm``: float64 (n, 2) in the frame of the reference slice."""
+        return self.key_added
+
+    @property
+    def uns(self) -> str:
+        """``uns``: placements of the slices, how well each pair fits, and the arguments."""
+        return self.key_added
+
+    @property
+    def plan(self) -> str:
+        """``obsp``: mass that each pair of spots of consecutive slices carries."""
+        return f"{self.key_added}_plan"
+
+    @property
+    def system(self) -> str:
+        """Coordinate system of a SpatialData."""
+        return self.key_added.removeprefix("spatial_")

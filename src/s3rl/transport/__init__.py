@@ -1,0 +1,1 @@
+"""Core: optimal transport between slices as arrays; knows neither tables nor files."""
