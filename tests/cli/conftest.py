@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 N, G, LAYERS = 110, 80, 3
 EPOCHS = 6
+IMAGE_EPOCHS = 2
 
 
 @pytest.fixture(autouse=True)
@@ -17,11 +18,16 @@ def _short(monkeypatch, tmp_path):
     """Few epochs and a checkpoint after each other one; every test in a folder of its own."""
     from s3rl.cli import _demo
     from s3rl.fit.params import S3RLParams
+    from s3rl.fit.simclr_params import SimCLRParams
+    from s3rl.tl._simclr import simclr
 
     defaults = S3RLParams.__init__.__kwdefaults__
     for name, value in {"max_epochs": EPOCHS, "n_mixtures": 2, "checkpoint_interval": 2}.items():
         monkeypatch.setitem(defaults, name, value)
-    for name, value in {"N_SPOTS": N, "N_GENES": G, "N_LAYERS": LAYERS}.items():
+    for name, value in {"epochs": IMAGE_EPOCHS, "min_steps": 1, "checkpoint_interval": 1}.items():
+        monkeypatch.setitem(SimCLRParams.__init__.__kwdefaults__, name, value)
+    monkeypatch.setitem(simclr.__kwdefaults__, "backbone", "test_resnet")
+    for name, value in {"N_SPOTS": N, "N_GENES": G, "N_LAYERS": LAYERS, "IMAGE_EPOCHS": IMAGE_EPOCHS}.items():
         monkeypatch.setattr(_demo, name, value)
     monkeypatch.chdir(tmp_path)
 
@@ -57,7 +63,8 @@ def no_figures(monkeypatch):
     """Leave the pictures out where a test is about something else."""
     from s3rl.cli import _figures
 
-    monkeypatch.setattr(_figures, "draw_all", lambda *_, **__: [])
+    for name in ("draw_all", "draw_image"):
+        monkeypatch.setattr(_figures, name, lambda *_, **__: [])
 
 
 @pytest.fixture

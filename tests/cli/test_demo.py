@@ -23,7 +23,7 @@ def test_demo_from_a_store_to_a_store_over_an_earlier_one(s3rl, tmp_path):
     result = s3rl("demo", "--seed", 1)
     assert result.exit_code == 0, result.output
     out = tmp_path / "s3rl_demo"
-    assert set(os.listdir(out)) == {"tissue.zarr", "results.zarr", "model", "summary.json"}
+    assert set(os.listdir(out)) == {"tissue.zarr", "results.zarr", "model", "encoder.safetensors", "summary.json"}
     tissue, results = sd.read_zarr(out / "tissue.zarr"), sd.read_zarr(out / "results.zarr")
     assert np.array_equal(tissue.images["he"].values, results.images["he"].values)
     table = results.tables["table"]
@@ -31,7 +31,7 @@ def test_demo_from_a_store_to_a_store_over_an_earlier_one(s3rl, tmp_path):
     assert table.layers["s3rl"].shape == table.shape
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["command"], summary["seed"]) == ("demo", 1)
-    assert set(summary["files"]) == {"input", "results", "model"}
+    assert set(summary["files"]) == {"input", "results", "model", "encoder"}
 
 
 def test_a_folder_of_something_else_is_no_place_for_the_demo(s3rl, tmp_path):

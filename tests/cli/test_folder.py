@@ -83,7 +83,7 @@ def test_a_folder_with_something_in_it(h5ad, store, s3rl, tmp_path):
     assert s3rl("run", h5ad, "--n-domains", 3, "--output", "out", "--overwrite").exit_code == 0
     assert s3rl("run", store, "--n-domains", 3, "--output", "out", "--overwrite").exit_code == 0
     # the results of the first format would be taken for those of the second run
-    assert set(os.listdir("out")) == {"notes.txt", "results.zarr", "model", "summary.json"}
+    assert set(os.listdir("out")) == {"notes.txt", "results.zarr", "model", "encoder.safetensors", "summary.json"}
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 
 

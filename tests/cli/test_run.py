@@ -14,6 +14,7 @@ from s3rl._slots.store import write_results
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FIGURES = {"overview.png", "domains.png", "history.png", "prototypes.png", "signed_graph.png", "denoising.png"}
+IMAGE_FIGURES = {"tiles.png", "tile_boxes.png", "image_domains.png"}
 SLOTS = {
     "obs": {"s3rl_domain"},
     "obsm": {"X_s3rl", "s3rl_probabilities"},

@@ -17,8 +17,9 @@ __all__ = ["main"]
 _USER_ERROR = 2
 _OPTION_OF = {"rng": "--seed"} | {
     name: f"--{name.replace('_', '-')}"
-    for name in ("n_domains", "table_key", "library_key", "reference_key", "n_top_genes", "device")
+    for name in ("n_domains", "table_key", "library_key", "reference_key", "n_top_genes", "device", "tile_size")
 }
+_OPTION_OF |= {"image_key": "--image", "size": "--tile-size", "microns_per_unit": "--tile-unit px"}
 
 
 def _told(error: S3RLError) -> str:
@@ -54,6 +55,9 @@ _device = click.option(
     metavar="NAME",
     help="Where to train: auto, cpu, cuda or mps; auto takes a graphics card where there is one.",
 )
+_no_image = click.option(
+    "--no-image", "use_image", flag_value=False, default=True, help="Do not use the image of the tissue."
+)
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace the results that are in the folder.")
 
 
@@ -72,19 +76,20 @@ def main() -> None:
     metavar="DIR",
     help="Folder to make.",
 )
+@_no_image
 @_seed
 @_device
 @_overwrite
 @_command
-def demo(output: Path, seed: int, device: str, overwrite: bool) -> None:
-    """Simulate a slice of cortex and run the whole pipeline on it, in a minute or two.
+def demo(output: Path, use_image: bool, seed: int, device: str, overwrite: bool) -> None:
+    """Simulate a slice of cortex with its image and run the whole pipeline on it, in a minute or two.
 
     Writes the tissue as a SpatialData store, the results as another, the fitted model, figures and a summary to DIR.
     A folder that an earlier demo made is replaced. Needs no network.
     """
     from s3rl.cli._demo import run_demo
 
-    run_demo(output, seed=seed, device=device, overwrite=overwrite)
+    run_demo(output, use_image=use_image, seed=seed, device=device, overwrite=overwrite)
 
 
 @main.command()
@@ -109,6 +114,27 @@ def demo(output: Path, seed: int, device: str, overwrite: bool) -> None:
     metavar="N",
     help="Highly variable genes to model; tables of fewer than 1,000 genes keep all.",
 )
+@click.option(
+    "--image",
+    "image_key",
+    metavar="NAME",
+    help="Image to use: its name, or a word of it such as hires; by default the one with spots nearest to 32 pixels "
+    "apart.",
+)
+@click.option(
+    "--tile-size",
+    type=float,
+    metavar="SIDE",
+    help="Side of the piece of image around each spot; by default the distance from spot to spot.",
+)
+@click.option(
+    "--tile-unit",
+    type=click.Choice(["px", "um"]),
+    default="px",
+    show_default=True,
+    help="Unit of --tile-size: pixels of the full resolution, or micrometres.",
+)
+@_no_image
 @_seed
 @_device
 @_overwrite
@@ -118,6 +144,10 @@ def run(source: Path, output: Path | None, overwrite: bool, **options: Any) -> N
 
     INPUT holds raw counts in X or in layers["counts"], and coordinates in obsm["spatial"]. It is never changed: DIR
     receives the results in INPUT's own format with everything INPUT holds, figures, the fitted model and a summary.
+
+    Where INPUT has an image of the tissue, in uns["spatial"] or as an element of the store, an encoder learns features
+    of the piece around each spot, and spots that look alike are joined as those with similar expression are. An image
+    whose spots are less than 8 pixels apart is left out.
 
     A run that was interrupted goes on where it was when the same command is given again.
     """

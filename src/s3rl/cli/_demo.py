@@ -13,15 +13,19 @@ N_SPOTS = 1800
 N_GENES = 1000
 N_LAYERS = 6
 TRUTH = "domain"
+# enough to tell layers apart
+IMAGE_EPOCHS = 6
 
 
-def run_demo(output: Path, *, seed: int, device: str, overwrite: bool) -> None:
+def run_demo(output: Path, *, use_image: bool, seed: int, device: str, overwrite: bool) -> None:
     """Simulate, write, and run the pipeline on what was written.
 
     Parameters
     ----------
     output
         Folder of tissue and results; one that an earlier demo made is replaced.
+    use_image
+        Whether features of the image take part.
     seed
         Of the tissue and of the model.
     device
@@ -33,8 +37,15 @@ def run_demo(output: Path, *, seed: int, device: str, overwrite: bool) -> None:
     from s3rl.datasets._simulated_cortex import simulated_cortex
 
     overwrite = overwrite or is_finished(output, "demo")
-    settings = Settings(n_domains=N_LAYERS, reference_key=TRUTH, seed=seed, device=device)
-    decisive = {"command": "demo", "seed": seed}
+    settings = Settings(
+        n_domains=N_LAYERS,
+        reference_key=TRUTH,
+        seed=seed,
+        device=device,
+        use_image=use_image,
+        image_epochs=IMAGE_EPOCHS if use_image else None,
+    )
+    decisive = {"command": "demo", "seed": seed, "use_image": use_image}
     steps = Steps()
     with quiet_process(), opened(output, decisive, overwrite=overwrite, source=None) as folder:
         load_libraries(steps)

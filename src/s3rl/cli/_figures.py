@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from s3rl._typing import Data
+    from s3rl.cli._image import Tiled
 
 N_GENES = 4
+_IMAGE_FIGURES = ("tiles", "tile_boxes", "image_domains")
 _KEYS = ModelKeys()
 _SPECIFIC_FOLD, _SPECIFIC_SHARE = 1.0, 0.5
-_KEYS = ModelKeys()
 
 
 def draw_all(
@@ -76,6 +77,67 @@ def draw_all(
     _close(signed_graph(one, save=place["signed_graph"]))
     _close(denoising(one, genes, groupby=shown, save=place["denoising"]))
     return [overview, *place.values()]
+
+
+def draw_image(
+    data: Data,
+    table: AnnData,
+    tiled: Tiled | None,
+    folder: Path,
+    *,
+    shown: str,
+    reference_key: str | None,
+    library_key: str | None,
+) -> list[Path]:
+    """Draw the pictures of the image where it was used, and remove those of an earlier run where it was not.
+
+    Parameters
+    ----------
+    data
+        What the table lies in.
+    table
+        Table with the results.
+    tiled
+        The image and its tiles.
+    folder
+        Where the pictures go; it is there.
+    shown
+        Column of ``obs`` with the domains to draw.
+    reference_key, library_key
+        Columns of ``obs`` with known domains and with slices.
+
+    Returns
+    -------
+    The files.
+    """
+    from s3rl.pl._image_domains import image_domains
+    from s3rl.pl._tile_boxes import tile_boxes
+    from s3rl.pl._tiles import tiles
+
+    place = {name: folder / f"{name}.png" for name in _IMAGE_FIGURES}
+    if tiled is None:
+        for file in place.values():
+            file.unlink(missing_ok=True)
+        return []
+    key = next((name for name, found in tiled.sdata.tables.items() if found is tiled.table), None)
+    if tiled.table is not table:
+        tiled.table.obs[shown] = table.obs[shown].to_numpy()
+        tiled.table.uns[f"{shown}_colors"] = table.uns[f"{shown}_colors"]
+    _close(tiles(tiled.sdata, tiled.keys, groupby=shown, table_key=key, save=place["tiles"]))
+    _close(tile_boxes(tiled.sdata, tiled.keys[0], save=place["tile_boxes"])[0])
+    images = tiled.facts["images"]
+    one = images[0] if tiled.table is table else images[0].rpartition("_")[2]
+    _close(
+        image_domains(
+            data,
+            reference_key=[name for name in (shown, reference_key) if name is not None],
+            library_key=library_key,
+            image_key=one if len(images) == 1 else None,
+            table_key=key if tiled.table is table else None,
+            save=place["image_domains"],
+        )[0]
+    )
+    return list(place.values())
 
 
 def marker_genes(table: AnnData) -> list[str]:

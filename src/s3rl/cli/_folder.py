@@ -17,8 +17,14 @@ from s3rl.errors import StoreError
 
 _MARKER = "unfinished.json"
 _CHECKPOINT = "training.safetensors"
+_IMAGE_CHECKPOINT = "image_training.safetensors"
+_ENCODER = "encoder.safetensors"
 _RESULTS = ("results.h5ad", "results.zarr")
-_OWN = (*_RESULTS, "tissue.zarr", "model", "figures", "summary.json", _MARKER, _CHECKPOINT)
+_OWN = (
+    *_RESULTS,
+    *("tissue.zarr", "model", "figures", "summary.json"),
+    *(_MARKER, _CHECKPOINT, _IMAGE_CHECKPOINT, _ENCODER),
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,16 @@ class OutputFolder:
     def checkpoint(self) -> Path:
         """State of the training; only there while a run is unfinished."""
         return self.root / _CHECKPOINT
+
+    @property
+    def image_checkpoint(self) -> Path:
+        """State of the training on the image; only there while a run is unfinished."""
+        return self.root / _IMAGE_CHECKPOINT
+
+    @property
+    def encoder(self) -> Path:
+        """Encoder of tiles, for ``s3.tl.embed_tiles``."""
+        return self.root / _ENCODER
 
     @property
     def tissue(self) -> Path:
@@ -59,7 +75,7 @@ class OutputFolder:
 
 @contextmanager
 def opened(root: Path, settings: Mapping[str, Any], *, overwrite: bool, source: Path | None) -> Iterator[OutputFolder]:
-    """Make the folder, mark it as unfinished, and take the mark and the checkpoint away when the block ends well.
+    """Make the folder, mark it as unfinished, and take the mark and the checkpoints away when the block ends well.
 
     Parameters
     ----------
@@ -83,9 +99,9 @@ def opened(root: Path, settings: Mapping[str, Any], *, overwrite: bool, source: 
     goes_on = _check_free(root, dict(settings), overwrite)
     made = _make(root)
     if not goes_on:
-        folder.checkpoint.unlink(missing_ok=True)
+        _drop_checkpoints(folder)
         write_json(root / _MARKER, settings)
-    elif folder.checkpoint.exists():
+    elif _has_begun(folder):
         click.echo(f"  continuing the unfinished run in {root}", err=True)
     try:
         yield folder
@@ -93,7 +109,7 @@ def opened(root: Path, settings: Mapping[str, Any], *, overwrite: bool, source: 
         _leave(folder, made)
         raise
     (root / _MARKER).unlink(missing_ok=True)
-    folder.checkpoint.unlink(missing_ok=True)
+    _drop_checkpoints(folder)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -117,6 +133,15 @@ def drop_other_results(folder: OutputFolder, kept: Path) -> None:
             shutil.rmtree(old)
         elif old != kept:
             old.unlink(missing_ok=True)
+
+
+def _has_begun(folder: OutputFolder) -> bool:
+    return folder.checkpoint.exists() or folder.image_checkpoint.exists()
+
+
+def _drop_checkpoints(folder: OutputFolder) -> None:
+    folder.checkpoint.unlink(missing_ok=True)
+    folder.image_checkpoint.unlink(missing_ok=True)
 
 
 def _json_of(path: Path) -> dict[str, Any]:
@@ -183,7 +208,7 @@ def _make(root: Path) -> bool:
 
 def _leave(folder: OutputFolder, made: bool) -> None:
     """Say how to go on where training has begun; leave no trace where nothing was written."""
-    if folder.checkpoint.exists():
+    if _has_begun(folder):
         click.echo(f"The training so far is kept in {folder.root}; the same command continues from there.", err=True)
         return
     with suppress(OSError):

@@ -32,6 +32,11 @@ class Settings:
     n_top_genes: int = 3000
     seed: int = 0
     device: str = "auto"
+    use_image: bool = True
+    image_key: str | None = None
+    tile_size: float | None = None
+    tile_unit: str = "px"
+    image_epochs: int | None = None
 
 
 class Agreement(NamedTuple):
@@ -52,6 +57,13 @@ def check_reference(table: AnnData, key: str | None) -> None:
             "would be replaced by the result", key="reference_key", found=repr(key), fix="pass another column of obs"
         )
     categories_of(table, key, fix="pass a column of obs with the names of known domains")
+
+
+def check_domains(table: AnnData, n_domains: int) -> None:
+    """Refuse a number of domains before anything is computed."""
+    from s3rl.tl._s3rl import checked_domains
+
+    checked_domains(n_domains, table.n_obs)
 
 
 def normalise(table: AnnData, settings: Settings, said: list[str]) -> None:

@@ -70,6 +70,8 @@ def _table(summary: dict[str, Any], peak: int | None) -> str:
         ("genes", f"{summary['genes']:,}, of which {summary['genes_modelled']:,} modelled"),
         ("domains", f"{summary['domains_used']} in use of {summary['n_domains']}"),
     ]
+    if summary["image"] is not None:
+        rows.append(("image", _image_said(summary["image"])))
     if summary["ari"] is not None:
         rows.append((f"ARI with {summary['reference_key']}", f"{summary['ari']:.3f}"))
         floor = f"{summary['ari_untrained']:.3f}  (mean of {N_FLOORS} mixtures on diffused PCA)"
@@ -79,6 +81,11 @@ def _table(summary: dict[str, Any], peak: int | None) -> str:
     if peak is not None:
         rows.append(("peak memory", f"{peak / 1e9:.2f} GB"))
     return "\n" + "\n".join(f"{name:<{_WIDTH}}{value}" for name, value in rows)
+
+
+def _image_said(image: dict[str, Any]) -> str:
+    microns = "" if image["microns"] is None else f" ({image['microns']:.3g} µm)"
+    return f"{', '.join(image['images'])}, tiles of {image['size']} px{microns}"
 
 
 def _places(folder: OutputFolder, files: dict[str, Path], figures: list[Path], reader: str) -> str:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3rl._keys import SPATIAL, ModelKeys
-from s3rl.cli import _pipeline
+from s3rl._keys import SPATIAL, X_SIMCLR, ModelKeys
+from s3rl.cli import _image, _pipeline
 from s3rl.cli._folder import OutputFolder, drop_other_results, opened
 from s3rl.cli._session import Steps, quiet_process
 
@@ -40,6 +40,7 @@ def run_input(source: Path, output: Path, *, overwrite: bool, **options: Any) ->
     from s3rl._slots.read import read_input
 
     settings = _pipeline.Settings(**options)
+    _image.check_options(settings)
     decisive = {"command": "run", "input": os.path.realpath(source)}
     decisive |= {name: value for name, value in asdict(settings).items() if name not in _FREE}
     steps = Steps()
@@ -77,28 +78,58 @@ def analyse(
         table = table_of(data, settings.table_key)
         ensure_coordinates(data, table, SPATIAL)
         _pipeline.check_reference(table, settings.reference_key)
+        _pipeline.check_domains(table, settings.n_domains)
         said.append(f"{table.n_obs:,} spots, {table.n_vars:,} genes")
-    agreement = _compute(table, settings, folder, steps)
+    use = _prepare(data, table, settings, steps)
+    agreement = _compute(table, use.tiled, settings, folder, steps)
     shown = _KEYS.domain if agreement is None else _pipeline.MATCHED
+    if use.tiled is None:
+        # of an earlier run, which would be taken for one of this
+        folder.encoder.unlink(missing_ok=True)
     results = _write(data, folder.results(source.suffix), folder, steps)
-    figures = _draw(data, table, folder, settings, shown, steps)
+    figures = _draw(data, table, use.tiled, folder, settings, shown, steps)
     reader = "spatialdata.read_zarr" if data is not table else f"anndata.read_{results.suffix[1:]}"
-    everything = facts | asdict(settings) | _facts_of(table) | {"reader": reader}
+    everything = facts | asdict(settings) | _facts_of(table) | _facts_of_image(use) | {"reader": reader}
     files = {"input": folder.tissue} if facts["command"] == "demo" else {}
-    report(folder, everything, agreement, steps.seconds, files | {"results": results, "model": folder.model}, figures)
+    files |= {"results": results, "model": folder.model}
+    files |= {"encoder": folder.encoder} if use.tiled is not None else {}
+    report(folder, everything, agreement, steps.seconds, files, figures)
 
 
-def _compute(
-    table: AnnData, settings: _pipeline.Settings, folder: OutputFolder, steps: Steps
-) -> _pipeline.Agreement | None:
-    from s3rl.pp._signed_neighbors import signed_neighbors
-
+def _prepare(data: Data, table: AnnData, settings: _pipeline.Settings, steps: Steps) -> _image.ImageUse:
+    """What costs little, so that an input that cannot be used is refused before the training on the image."""
     with steps("normalise") as said:
         _pipeline.normalise(table, settings, said)
     with steps("spatial graph") as said:
         _pipeline.spatial_graph(table, settings.library_key, said)
+    if not settings.use_image:
+        return _image.ImageUse(left_out="--no-image")
+    if not _image.has_image(data, table):
+        return _image.make_tiles_on(data, table, settings, [])
+    with steps("tiles") as said:
+        return _image.make_tiles_on(data, table, settings, said)
+
+
+def _compute(
+    table: AnnData, tiled: _image.Tiled | None, settings: _pipeline.Settings, folder: OutputFolder, steps: Steps
+) -> _pipeline.Agreement | None:
+    from s3rl.pp._signed_neighbors import signed_neighbors
+
+    image_rep = None
+    if tiled is not None:
+        image_rep = X_SIMCLR
+        with steps("image features") as said:
+            how = _image.learn_features(
+                tiled,
+                table,
+                settings,
+                encoder=folder.encoder,
+                checkpoint=folder.image_checkpoint,
+                progress=sys.stderr.isatty(),
+            )
+            said.append(how)
     with steps("signed graph"):
-        signed_neighbors(table, library_key=settings.library_key)
+        signed_neighbors(table, image_rep=image_rep, library_key=settings.library_key)
     with steps("train") as said:
         how = _pipeline.train(
             table, settings, checkpoint=folder.checkpoint, model=folder.model, progress=sys.stderr.isatty()
@@ -122,12 +153,18 @@ def _write(data: Data, place: Path, folder: OutputFolder, steps: Steps) -> Path:
 
 
 def _draw(
-    data: Data, table: AnnData, folder: OutputFolder, settings: _pipeline.Settings, shown: str, steps: Steps
+    data: Data,
+    table: AnnData,
+    tiled: _image.Tiled | None,
+    folder: OutputFolder,
+    settings: _pipeline.Settings,
+    shown: str,
+    steps: Steps,
 ) -> list[Path]:
-    from s3rl.cli._figures import draw_all
+    from s3rl.cli._figures import draw_all, draw_image
 
     with steps("draw"):
-        return draw_all(
+        figures = draw_all(
             data,
             table,
             folder.figures,
@@ -135,6 +172,19 @@ def _draw(
             reference_key=settings.reference_key,
             library_key=settings.library_key,
         )
+        return figures + draw_image(
+            data,
+            table,
+            tiled,
+            folder.figures,
+            shown=shown,
+            reference_key=settings.reference_key,
+            library_key=settings.library_key,
+        )
+
+
+def _facts_of_image(use: _image.ImageUse) -> dict[str, Any]:
+    return {"image": None if use.tiled is None else use.tiled.facts, "image_left_out": use.left_out}
 
 
 def _facts_of(table: AnnData) -> dict[str, Any]:

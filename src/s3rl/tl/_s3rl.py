@@ -11,7 +11,7 @@ import numpy as np
 
 from s3rl._random import seed_of
 from s3rl._slots.model import domains_of, modelled_genes, result_slots
-from s3rl._slots.neighbors import SignedGraph, signed_graph_of, spatial_graph_of
+from s3rl._slots.neighbors import SignedGraph, joins_slices, signed_graph_of, spatial_graph_of
 from s3rl._slots.table import normalised_expression_of, slices_of, table_of
 from s3rl._slots.write import write_slots
 from s3rl.errors import GraphError, ParameterError
@@ -96,7 +96,8 @@ def s3rl(
     params
         ``S3RLParams``, or a mapping of some of its names.
     library_key
-        Column of ``obs`` that names the slice; the graph must not join slices.
+        Column of ``obs`` that names the slice: several slices share one model and its domains. The graph joins
+        slices only where ``s3.pp.slice_neighbors`` made it; ``params.batch`` says what is done about differences.
     model_dir
         Folder to save the fitted model in, for ``s3.tl.transfer``.
     checkpoint
@@ -160,7 +161,8 @@ def s3rl(
     graph = signed_graph_of(table, neighbors_key, without=None if settings.use_image else "image")
     spatial = spatial_graph_of(table, graph.connectivity_key)
     codes, names = slices_of(table, library_key)
-    _check_slices(codes, names, library_key, graph, spatial)
+    if not joins_slices(table, graph.connectivity_key):
+        _check_slices(codes, names, library_key, graph, spatial)
     expression = normalised_expression_of(table, layer)
     if model_dir is not None:
         from s3rl.fit.model_folder import check_model_folder, save_model
