@@ -5,6 +5,7 @@ from s3rl._lazy import attach as _attach
 __getattr__, __dir__, __all__ = _attach(
     __name__,
     {
+        "alignment": "_alignment",
         "domains": "_domains",
         "history": "_history",
         "prototypes": "_prototypes",

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.spatial import cKDTree
 
 from s3rl.transport.features import paired
+from s3rl.transport.locate import Located, located
 from s3rl.transport.placement import Placement
-from s3rl.transport.search import refined, searched
-from s3rl.transport.task import Task
+from s3rl.transport.task import Slice, Task
 
-# Shares that are tried: asking for less than there is finds the right place, asking for more pulls the slices together.
-_SHARES = (0.2, 0.3, 0.4, 0.55, 0.7, 0.85)
+if TYPE_CHECKING:
+    import torch
+
+# Asking for less than there is finds the right place, asking for more pulls the slices over each other.
+_SHARES = (0.2, 0.4, 0.7)
 _NEUTRAL = 0.5
 _LOWEST = 0.1
 
 
-def estimated(spots: Task, cells: Task, cost: np.ndarray) -> tuple[Placement, float]:
+def estimated(first: Slice, second: Slice, *, rigid: bool, device: torch.device | None = None) -> tuple[Located, float]:
     """Placement with the largest gain over all tried shares, and the share of the smaller slice that lies on the other.
 
     Parameters
     ----------
-    spots, cells
-        Both slices, as spots and as cells.
-    cost
-        float64 (n, m): dissimilarity of the cells.
+    first, second
+        Spots with features from one space.
+    rigid
+        Rotate and shift; otherwise shift alone.
+    device
+        Where dissimilarities of cells are computed.
     """
-    found = []
-    for share in _SHARES:
-        placed = refined(spots, searched(cells, cost, share), share)
-        lying, gain = covered(spots, placed)
-        found.append((gain, lying, placed))
-    _, lying, placed = max(found, key=lambda one: one[0])
-    return placed, max(lying, _LOWEST)
+    found = [located(first, second, share, rigid=rigid, device=device) for share in _SHARES]
+    covers = [covered(*one) for one in found]
+    best = int(np.argmax([gain for _, gain in covers]))
+    return found[best], max(covers[best][0], _LOWEST)
 
 
 def covered(spots: Task, placed: Placement) -> tuple[float, float]:

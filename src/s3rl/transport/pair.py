@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from s3rl.transport.features import dissimilarity, paired
+from s3rl.transport.features import paired
+from s3rl.transport.locate import located
 from s3rl.transport.overlap import estimated
 from s3rl.transport.placement import Placement
-from s3rl.transport.search import ALPHA, plan_of, refined, searched
-from s3rl.transport.task import Slice, Task, coarsened, task_of
+from s3rl.transport.search import ALPHA, plan_of, refined
+from s3rl.transport.task import Slice, Task
 
 if TYPE_CHECKING:
     import torch
@@ -64,15 +65,13 @@ def align_pair(
     device
         Where dissimilarities of all pairs of cells are computed. The flows run on the CPU: POT has no others.
     """
-    spots = task_of(first, second, rigid=rigid)
-    cells = coarsened(spots)
-    cost = dissimilarity(cells.first.features, cells.second.features, device)
     if overlap is None:
-        placed, overlap = estimated(spots, cells, cost)
+        found, overlap = estimated(first, second, rigid=rigid, device=device)
+        placed = refined(found.spots, found.placement, _DECIDING * overlap)
     else:
-        placed = searched(cells, cost, _DECIDING * overlap)
-    placed = refined(spots, placed, _DECIDING * overlap)
-    return _described(spots, placed, overlap)
+        found = located(first, second, _DECIDING * overlap, rigid=rigid, device=device)
+        placed = found.placement
+    return _described(found.spots, placed, overlap)
 
 
 def _described(spots: Task, placed: Placement, overlap: float) -> Alignment:

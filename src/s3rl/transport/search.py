@@ -18,7 +18,7 @@ ALPHA = 0.9
 _TURNS = 8
 _CANDIDATES = 30
 _ROUNDS = 6
-_STILL = 0.05
+STILL = 0.05
 
 
 def starts_of(task: Task) -> Iterator[Placement | None]:
@@ -65,7 +65,7 @@ def refined(spots: Task, placed: Placement, overlap: float) -> Placement:
     for _ in range(_ROUNDS):
         before = placed(spots.second.xy)
         placed = placement_of(plan_of(spots, placed, overlap), spots.first.xy, spots.second.xy, rigid=spots.rigid)
-        if np.linalg.norm(placed(spots.second.xy) - before, axis=1).max() < _STILL * spots.reach:
+        if np.linalg.norm(placed(spots.second.xy) - before, axis=1).max() < STILL * spots.reach:
             break
     return placed
 
