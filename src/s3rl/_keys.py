@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 SPATIAL = "spatial"
 SPATIAL_NEIGHBORS = "spatial"
+SPATIAL_ALIGNED = "spatial_aligned"
 COUNTS = "counts"
 X_PCA = "X_pca"
 

@@ -128,6 +128,14 @@ def spatial_graph_of(table: AnnData, connectivity_key: str = _keys.SPATIAL_NEIGH
     return graph
 
 
+def joins_slices(table: AnnData, connectivity_key: str = _keys.SPATIAL_NEIGHBORS) -> bool:
+    """Whether the spatial graph was made to join slices (``s3.pp.slice_neighbors``)."""
+    key = connectivity_key.removesuffix(_keys.connectivities_of(""))
+    described = table.uns.get(f"{key}_neighbors", {})
+    params = described.get("params", {}) if hasattr(described, "get") else {}
+    return hasattr(params, "get") and int(params.get("across", 0)) > 0
+
+
 def _square(table: AnnData, key: str, fix: str) -> sp.csr_matrix:
     graph = slot_of(table, "obsp", key, fix=fix)
     name = f"obsp[{key!r}]"

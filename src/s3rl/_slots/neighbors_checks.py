@@ -94,7 +94,8 @@ def check_slices(spatial: sp.csr_matrix, codes: np.ndarray, arguments: Mapping[s
             "joins spots of different slices",
             key=f"obsp[{_keys.connectivities_of(key)!r}]",
             found=f"{across} of {edges.nnz // 2} pairs",
-            fix=f"squidpy.gr.spatial_neighbors_knn(adata, n_neighs=6, library_key={library_key!r}{added})",
+            fix=f"squidpy.gr.spatial_neighbors_knn(adata, n_neighs=6, library_key={library_key!r}{added}), or, for "
+            f"slices that lie on each other, s3.pp.slice_neighbors(adata, {library_key!r}{added})",
         )
 
 

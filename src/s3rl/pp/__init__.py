@@ -14,7 +14,9 @@ __getattr__, __dir__, __all__ = _attach(
         "iter_tiles": "_iter_tiles",
         "make_tiles": "_make_tiles",
         "normalize": "_normalize",
+        "SliceNeighbors": "_slice_neighbors",
         "signed_neighbors": "_signed_neighbors",
+        "slice_neighbors": "_slice_neighbors",
         "to_spatialdata": "_to_spatialdata",
     },
 )

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from s3rl import _keys
 from s3rl._log import note
 from s3rl._slots.features import FeatureSpace, feature_spaces_of
-from s3rl._slots.neighbors import spatial_graph_of
+from s3rl._slots.neighbors import joins_slices, spatial_graph_of
 from s3rl._slots.neighbors_checks import arguments_of, check_directions, check_sizes, check_slices, keys_for
 from s3rl._slots.table import slices_of, table_of
 from s3rl._slots.write import write_slots
@@ -94,7 +94,7 @@ def signed_neighbors(
         A spot is kept as the farthest of at most so many others in each space, those least similar to it; ties go to
         the lower row. None keeps all, and a few odd spots then repel most of the tissue.
     library_key
-        Column of ``obs`` that names the slice; no pair joins two slices.
+        Column of ``obs`` that names the slice; no pair joins two slices, but those of ``s3.pp.slice_neighbors``.
     table_key
         Table of a SpatialData.
     key_added
@@ -164,7 +164,8 @@ def signed_neighbors(
     codes, names = slices_of(table, library_key)
     check_sizes(codes, names, arguments)
     spatial = spatial_graph_of(table, connectivity_key)
-    check_slices(spatial, codes, arguments)
+    if not joins_slices(table, connectivity_key):
+        check_slices(spatial, codes, arguments)
     spaces = feature_spaces_of(table, use_rep, image_rep, exact_up_to=_EXACT_UP_TO)
     first = next(iter(spaces))
     directions = {name: Directions(space.features, codes, centered=space.centered) for name, space in spaces.items()}
