@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from laws.chain import ROWS
+from laws.chain import ROWS, Row
+
+TILED = {"tiled", "seen", "grouped"}
 
 
 @dataclass
@@ -17,15 +19,22 @@ class Chain:
 
     elements: dict[str, Any]
     stages: dict[str, Any]
+    tiles: Any
     model: Path
 
     def table(self, stage: str) -> Any:
         return self.stages[stage].copy()
 
     def spatial(self, stage: str) -> Any:
+        """A SpatialData of its own, with tiles in the stages after them."""
         import spatialdata as sd
 
-        return sd.SpatialData.init_from_elements({**self.elements, "table": self.table(stage)})
+        tiles = {"he_tiles": self.tiles.copy()} if stage in TILED else {}
+        return sd.SpatialData.init_from_elements({**self.elements, **tiles, "table": self.table(stage)})
+
+    def input(self, row: Row) -> Any:
+        """What the function of a row is called with where any kind of object will do."""
+        return self.spatial(row.stage) if row.spatial else self.table(row.stage)
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +45,15 @@ def chain(tmp_path_factory) -> Chain:
 
     sdata = s3.datasets.simulated_cortex(n_spots=200, n_genes=80, n_layers=4, rng=3)
     elements = {name: element for kind, name, element in sdata.gen_elements() if kind != "tables"}
-    chain = Chain(elements, {"raw": sdata.tables["table"]}, tmp_path_factory.mktemp("chain") / "model")
+    chain = Chain(elements, {"raw": sdata.tables["table"]}, None, tmp_path_factory.mktemp("chain") / "model")
     for row in ROWS:
         if row.gives is None:
             continue
-        table = chain.table(row.stage)
-        row(table, chain.model, **({"model_dir": chain.model} if row.qualified == "tl.s3rl" else {}))
+        data = chain.input(row)
+        row(data, chain.model, **({"model_dir": chain.model} if row.qualified == "tl.s3rl" else {}))
+        table = data.tables["table"] if row.spatial else data
+        if row.gives == "tiled":
+            chain.tiles = data.shapes["he_tiles"]
         chain.stages[row.gives] = table
         if row.gives == "normalised":
             graph = table.copy()

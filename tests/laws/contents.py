@@ -38,8 +38,14 @@ def plain(value: Any) -> Any:
     return array.dtype.str, array.shape, array.tobytes()
 
 
-def contents(table: Any) -> dict[str, Any]:
-    """Every slot of a table by its name, ``obsm/X_pca``, as plain values."""
+def contents(data: Any) -> dict[str, Any]:
+    """Every slot of a table by its name, ``obsm/X_pca``, as plain values; of a SpatialData its shapes too."""
+    if not hasattr(data, "shapes"):
+        return _of_table(data)
+    return _of_table(data.tables["table"]) | {f"shapes/{name}": plain(shapes) for name, shapes in data.shapes.items()}
+
+
+def _of_table(table: Any) -> dict[str, Any]:
     found = {"X": plain(table.X), "obs_names": plain(table.obs_names), "var_names": plain(table.var_names)}
     for axis in ("obs", "var"):
         frame = getattr(table, axis)

@@ -90,8 +90,8 @@ def image_domains(
     >>> sdata.tables["table"].obsm["X_simclr"] = np.random.default_rng(0).normal(size=(60, 4))
     >>> s3.tl.cluster(sdata, "leiden", use_rep="X_simclr")
     >>> axes = s3.pl.image_domains(sdata, reference_key="domain", show=False)
-    >>> [ax.get_title()[:13] for ax in axes]
-    ['he', 'simclr_leiden', 'domain (ARI -']
+    >>> [ax.get_title().split(" (")[0] for ax in axes]
+    ['he', 'simclr_leiden', 'domain']
     """
     table = table_of(data, table_key)
     references = [reference_key] if isinstance(reference_key, str) else list(reference_key or [])

@@ -106,7 +106,7 @@ def tile_boxes(
     >>> s3.pp.make_tiles(sdata, "he", size=32)
     >>> axes = s3.pl.tile_boxes(sdata, show=False)
     >>> axes[0].get_title()
-    'he_tiles: 60 tiles (32 px, 64 µm)'
+    'he_tiles: 60 tiles (32 px, 96 µm)'
     """
     key = _only(spatialdata_of(sdata), tiles_key)
     found = tiles_of(sdata, key)

@@ -104,7 +104,7 @@ def tiles(
     >>> s3.pp.make_tiles(sdata, "he", size=32)
     >>> ax = s3.pl.tiles(sdata, groupby="domain", n_per_group=4, show=False)
     >>> len(ax.images), [label.get_text() for label in ax.get_yticklabels()][0]
-    (12, 'L1 (20)')
+    (12, 'L1 (16)')
     """
     table = table_of(spatialdata_of(sdata), table_key)
     count = checked_count(n_per_group, "n_per_group", 8)
