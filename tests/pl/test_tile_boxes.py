@@ -169,6 +169,7 @@ def test_spots_stand_out_from_bright_and_from_dark_images(bright, ink):
     near = s3.pl.tile_boxes(made(slide(image=picture)))[1]
     (circles,) = [c for c in near.collections if isinstance(c, EllipseCollection)]
     assert to_hex(circles.get_edgecolor()[0]) == ink
+    assert boxes(near, "#0072B2" if bright else "#56B4E9").size
 
 
 def test_which_tiles():

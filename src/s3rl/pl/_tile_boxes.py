@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from spatialdata import SpatialData
 
-_BOX, _MIDDLE = "#0072B2", "#F0E442"
+# of boxes on a bright and on a dark image, by the colour of the spots
+_BOX, _MIDDLE = {"black": "#0072B2", "white": "#56B4E9"}, "#F0E442"
 _DARK = 0.35
 _PIXELS = 1200
 # a level of more bytes is not decoded for a picture
@@ -119,7 +120,7 @@ def tile_boxes(
     axes = _panels(whole)
     ink = _draw_pictures(axes, pictures)
     for ax, window, width in zip(axes, (whole, near), (0.4, 1.4), strict=True):
-        _draw_boxes(ax, scene, window, width)
+        _draw_boxes(ax, scene, window, _BOX[ink], width)
         _draw.as_image(ax, window, margin=0)
     _draw_box(axes[0], near, ink, 2)
     _draw_spots(axes[1], scene, near, ink)
@@ -233,10 +234,10 @@ def _draw_pictures(axes: list[Axes], pictures: Sequence[_Picture | None]) -> str
     return "white" if shown.mean() < _DARK else "black"
 
 
-def _draw_boxes(ax: Axes, scene: _Scene, window: np.ndarray, width: float) -> None:
+def _draw_boxes(ax: Axes, scene: _Scene, window: np.ndarray, inside: str, width: float) -> None:
     from matplotlib.collections import PolyCollection
 
-    for mask, color in ((~scene.padded, _BOX), (scene.padded, _montage.PADDED)):
+    for mask, color in ((~scene.padded, inside), (scene.padded, _montage.PADDED)):
         rows = np.flatnonzero(mask & scene.inside(window))
         if len(rows):
             (x0, y0), (x1, y1) = scene.low[rows].T, scene.high[rows].T
@@ -280,7 +281,7 @@ def _legend(ax: Axes, scene: _Scene, ink: str) -> None:
 
     square: dict[str, Any] = {"marker": "s", "linestyle": "", "markerfacecolor": "none", "markersize": 9}
     handles = [
-        Line2D([], [], label="tile", markeredgecolor=_BOX, **square),
+        Line2D([], [], label="tile", markeredgecolor=_BOX[ink], **square),
         Line2D([], [], label="tile in the middle", markeredgecolor=_MIDDLE, markeredgewidth=2.5, **square),
     ]
     if scene.padded.any():
