@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-_AROUND = 12
+_AROUND = 18
 
 
 class Points(NamedTuple):

@@ -30,7 +30,7 @@ def starts_of(task: Task) -> Iterator[Placement | None]:
         yield Placement(rotation, middle[0] - rotation @ middle[1])
 
 
-def searched(cells: Task, cost: np.ndarray, overlap: float) -> Placement:
+def searched(cells: Task, cost: np.ndarray, overlap: float, before: Placement | None = None) -> Placement:
     """Best placement over all starts: the one whose plan has the lowest objective once the slice has been moved.
 
     A plan that turns the slice over, or by half where only a shift is asked for, can have as low an objective as the
@@ -44,12 +44,14 @@ def searched(cells: Task, cost: np.ndarray, overlap: float) -> Placement:
         float64 (n, m): dissimilarity of the cells.
     overlap
         Share of the smaller slice that is transported.
+    before
+        What was found with other features; the search then starts from there instead of from all rotations.
     """
     first, second = cells.first, cells.second
     within = [np.linalg.norm(points.xy[:, None] - points.xy, axis=-1) / cells.length for points in (first, second)]
     problem = Problem(cost, within[0], within[1], first.mass, second.mass, cells.mass(overlap), ALPHA)
     found = []
-    for start in starts_of(cells):
+    for start in starts_of(cells) if before is None else (None, before):
         # the solver compares sums of floats with the masses
         plan = None if start is None else _placed_plan(cells, cost, start, problem.mass).toarray() * (1 - 1e-9)
         placed = placement_of(coupled(problem, plan), first.xy, second.xy, rigid=cells.rigid)
