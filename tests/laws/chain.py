@@ -58,6 +58,7 @@ RESULTS = frozenset(
 # functions that neither write slots nor draw, and the tests that hold them to their own promises
 EXCEPTIONS = {
     "pp.iter_tiles": "an iterator over pixels: test_slots.py::test_iterating_over_tiles_changes_nothing",
+    "pp.crop_slices": "returns a new object: test_crop_slices.py::test_values_and_order_stay",
     "pp.to_spatialdata": "returns a new object: test_slots.py::test_the_conversion_shares_nothing_with_its_input",
 }
 
@@ -106,6 +107,15 @@ ROWS = (
         writes=frozenset({"X", "layers/counts", "var/highly_variable", "uns/log1p"}),
         gives="normalised",
     ),
+    # the tissue is one slice; its layers stand for several
+    Row(
+        "pp.align_slices",
+        "normalised",
+        {"library_key": "domain", "overlap": 0.5, "keep_plan": True, "device": "cpu"},
+        frozenset({"obsm/spatial_aligned", "uns/spatial_aligned", "obsp/spatial_aligned_plan"}),
+        gives="aligned",
+    ),
+    Row("pl.alignment", "aligned", {"library_key": "domain", "show": False}),
     Row(
         "pp.signed_neighbors",
         "graph",
