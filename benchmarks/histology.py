@@ -1,18 +1,20 @@
 """What the image adds on real slices: ``python benchmarks/histology.py FILE...``.
 
 FILE is an ``.h5ad`` with an image in ``uns["spatial"]``; it goes through ``s3.pp.to_spatialdata``. Tiles are as wide as
-the distance between neighbouring spots. For each slice and seed of ``s3.tl.simclr``:
+the distance between neighbouring spots. For each slice:
 
-- k-means of the tile features against the labels (ARI) and against the density of haematoxylin in each tile (share of
-  its variance that the clusters explain), beside k-means of the features of tiles at random places and of an untrained
-  encoder;
-- domains by the defaults with and without the image: ARI with the labels where there are any, and with each other.
+- for each of ``--encoders`` seeds of ``s3.tl.simclr``: k-means of the tile features against the labels (ARI) and
+  against the density of haematoxylin in each tile (share of its variance that the clusters explain), beside k-means of
+  the features of tiles at random places and of an untrained encoder;
+- for each of ``--seeds`` seeds of ``s3.tl.s3rl``: domains by the defaults with and without the image (the features of
+  the last encoder), their ARI with the labels where there are any, and with each other.
 
 Labels are used for the score alone.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -35,16 +37,20 @@ N_RUNS_OF_KMEANS = 5
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--label", default="ground_truth", show_default=True)
 @click.option("--seeds", default=10, show_default=True)
+@click.option("--encoders", default=2, show_default=True)
 @click.option("--clusters", default=5, show_default=True, help="Where there are no labels.")
 @click.option("--backbone", default="resnet10t", show_default=True)
 @click.option("--output", default=Path("benchmarks/results/histology.csv"), type=click.Path(path_type=Path))
-def main(files: tuple[Path, ...], label: str, seeds: int, clusters: int, backbone: str, output: Path) -> None:
+def main(
+    files: tuple[Path, ...], label: str, seeds: int, encoders: int, clusters: int, backbone: str, output: Path
+) -> None:
     rows: list[dict[str, Any]] = []
     for file in files:
         slide = Slide(file, label, clusters)
         click.echo(f"{file.stem}: {slide.table.n_obs} spots, tiles of {slide.side} px, {slide.k} clusters")
         for seed in range(seeds):
-            rows.append({"slice": file.stem, "seed": seed} | slide.measure(seed, backbone))
+            encoded = slide.encode(seed, backbone) if seed < encoders else {}
+            rows.append({"slice": file.stem, "seed": seed} | encoded | slide.domains(seed))
             click.echo({name: round(v, 3) if isinstance(v, float) else v for name, v in rows[-1].items()})
             output.parent.mkdir(parents=True, exist_ok=True)
             pd.DataFrame(rows).to_csv(output, index=False)
@@ -71,6 +77,22 @@ class Slide:
         self.label = label if label in self.table.obs and self.table.obs[label].notna().any() else None
         self.k = self.table.obs[self.label].nunique() if self.label else clusters
         self.stain = self._haematoxylin()
+        self.elsewhere = self._moved(image)
+
+    def _moved(self, image: str) -> Any:
+        """The same tissue with tiles at random places of the image, one for each spot."""
+        import spatialdata as sd
+        from shapely.affinity import translate
+
+        boxes = self.sdata.shapes[self.tiles_key].copy()
+        rng = np.random.default_rng(0)
+        low = boxes.geometry.bounds[["minx", "miny"]].to_numpy()
+        height, width = self.sdata[image].shape[1:]
+        size = int(boxes["size"].iloc[0])
+        new = rng.integers(0, [width - size, height - size], size=low.shape)
+        boxes.geometry = [translate(box, *step) for box, step in zip(boxes.geometry, new - low, strict=True)]
+        elements = {name: element for kind, name, element in self.sdata.gen_elements() if kind != "tables"}
+        return sd.SpatialData.init_from_elements(elements | {self.tiles_key: boxes, "table": self.table.copy()})
 
     def _pixels_per_unit(self, image: str) -> float:
         from spatialdata.transformations import get_transformation
@@ -87,22 +109,30 @@ class Slide:
             density[positions] = rgb2hed(np.moveaxis(tiles[:, :3], 1, -1))[..., 0].mean(axis=(1, 2))
         return density[boxes.index.get_indexer(self.table.obs[self.table.uns["spatialdata_attrs"]["instance_key"]])]
 
-    def measure(self, seed: int, backbone: str) -> dict[str, Any]:
+    def encode(self, seed: int, backbone: str) -> dict[str, Any]:
+        """Train an encoder, keep its features, and cluster them."""
         start = time.perf_counter()
-        self.table.obsm["X_simclr"] = s3.tl.simclr(
-            self.sdata, tiles_key=self.tiles_key, backbone=backbone, rng=seed, progress=False, copy=True
-        ).features
-        seconds = time.perf_counter() - start
+        with tempfile.TemporaryDirectory() as folder:
+            encoder = Path(folder) / "encoder.safetensors"
+            s3.tl.simclr(
+                self.sdata, tiles_key=self.tiles_key, backbone=backbone, rng=seed, progress=False, encoder_path=encoder
+            )
+            seconds = time.perf_counter() - start
+            elsewhere = s3.tl.embed_tiles(
+                self.elsewhere, encoder, tiles_key=self.tiles_key, progress=False, copy=True
+            ).features
         untrained = s3.tl.simclr(
             self.sdata, tiles_key=self.tiles_key, backbone=backbone, rng=seed, progress=False, copy=True,
             params={"epochs": 1, "min_steps": 1, "learning_rate": 1e-8},
         ).features  # fmt: skip
-        # the same features, of another tile than the spot's own
-        elsewhere = self.table.obsm["X_simclr"][np.random.default_rng(seed).permutation(self.table.n_obs)]
         row: dict[str, Any] = {"simclr_s": seconds}
-        for name, features in (("simclr", self.table.obsm["X_simclr"]), ("untrained", untrained), ("random", elsewhere)):
+        for name, features in (
+            ("simclr", self.table.obsm["X_simclr"]),
+            ("untrained", untrained),
+            ("random", elsewhere),
+        ):
             row |= {f"{name}_{what}": value for what, value in self._clusters(features, seed).items()}
-        return row | self._domains(seed)
+        return row
 
     def _clusters(self, features: np.ndarray, seed: int) -> dict[str, float]:
         ari, stain = [], []
@@ -119,7 +149,7 @@ class Slide:
         known = self.table.obs[self.label].notna().to_numpy()
         return float(adjusted_rand_score(self.table.obs[self.label][known], found[known]))
 
-    def _domains(self, seed: int) -> dict[str, float]:
+    def domains(self, seed: int) -> dict[str, float]:
         found = {}
         for name, image in (("without_image", None), ("with_image", "X_simclr")):
             s3.pp.signed_neighbors(self.table, image_rep=image)

@@ -40,16 +40,15 @@ def api_page(namespace: str, title: str) -> str:
 """
 
 
-def defaults_page() -> str:
-    """Markdown table: name, default and the paper's value of every model parameter."""
-    from s3rl.tl import S3RLParams
-
-    ours, papers = S3RLParams(), S3RLParams.paper()
+def defaults_page(kind: str = "S3RLParams") -> str:
+    """Markdown table: name, default and the paper's value of every parameter of a class of ``s3rl.tl``."""
+    parameters = getattr(import_module("s3rl.tl"), kind)
+    ours, papers = parameters(), parameters.paper()
     rows = [
         f"| `{field.name}` | `{getattr(ours, field.name)!r}` | `{getattr(papers, field.name)!r}` |"
         for field in fields(ours)
     ]
-    return "\n".join(["| name | default | `S3RLParams.paper()` |", "|---|---|---|", *rows, ""])
+    return "\n".join([f"| name | default | `{kind}.paper()` |", "|---|---|---|", *rows, ""])
 
 
 def errors_page() -> str:
@@ -66,6 +65,7 @@ def write_pages(folder: Path) -> None:
     for namespace, title in NAMESPACES.items():
         (folder / "api" / f"{namespace}.rst").write_text(api_page(namespace, title), encoding="utf-8")
     (folder / "defaults.txt").write_text(defaults_page(), encoding="utf-8")
+    (folder / "simclr_defaults.txt").write_text(defaults_page("SimCLRParams"), encoding="utf-8")
     (folder / "errors.txt").write_text(errors_page(), encoding="utf-8")
     (folder / "tutorials").mkdir()
     for notebook in TUTORIALS.glob("*.ipynb"):
