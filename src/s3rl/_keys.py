@@ -9,6 +9,8 @@ SPATIAL_NEIGHBORS = "spatial"
 SPATIAL_ALIGNED = "spatial_aligned"
 COUNTS = "counts"
 X_PCA = "X_pca"
+SLICES = "slices"
+ORIGINAL_NAME = "original_name"
 
 
 X_SIMCLR = "X_simclr"

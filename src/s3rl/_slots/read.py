@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3rl._slots.table import table_of
+from s3rl._slots.table import table_name, table_of
 from s3rl.errors import S3RLError, StoreError
 from s3rl.fit.atomic import recover_folder
 
 if TYPE_CHECKING:
     import h5py
+    import pandas as pd
     from anndata import AnnData
 
     from s3rl._typing import Data
@@ -21,7 +23,9 @@ _ELEMENTS = ("images", "labels", "points", "shapes", "tables")
 _COPY_FIX = "copy or download it again, or write it again with s3rl or the program that made it"
 
 
-def read_input(path: str | os.PathLike[str], table_key: str | None = None) -> Data:
+def read_input(
+    path: str | os.PathLike[str], table_key: str | None = None, *, elements: tuple[str, ...] | None = None
+) -> Data:
     """Read an ``.h5ad`` file or a ``.zarr`` store of AnnData or SpatialData.
 
     Parameters
@@ -30,6 +34,8 @@ def read_input(path: str | os.PathLike[str], table_key: str | None = None) -> Da
         File or store.
     table_key
         Table of a SpatialData that must be there; None does not look.
+    elements
+        Kinds of elements of a SpatialData to read, such as ``("tables", "shapes")``; None is all.
 
     Returns
     -------
@@ -46,10 +52,52 @@ def read_input(path: str | os.PathLike[str], table_key: str | None = None) -> Da
     place = Path(path)
     recover_folder(place)
     _check_path(place)
-    data = _read_h5ad(place) if place.suffix == ".h5ad" else _read_zarr(place)
+    data = _read_h5ad(place) if place.suffix == ".h5ad" else _read_zarr(place, elements)
     if table_key is not None:
         table_of(data, table_key)
     return data
+
+
+def read_names(path: str | os.PathLike[str], table_key: str | None = None) -> tuple[pd.Index, pd.Index]:
+    """Names of the spots and of the genes of a table on disk, as text, without reading its matrices.
+
+    Raises
+    ------
+    StoreError
+        As ``read_input``.
+    MissingKeyError
+        As ``table_of``.
+    """
+    import h5py
+
+    place = Path(path)
+    recover_folder(place)
+    _check_path(place)
+    try:
+        if place.suffix == ".h5ad":
+            with h5py.File(place, "r") as file:
+                _check_h5ad(place, file)
+                return _names_in(file)
+        return _names_in(_table_group(place, table_key))
+    except (MemoryError, S3RLError):
+        raise
+    except Exception as error:
+        raise damaged(place, error) from error
+
+
+def _names_in(group: Any) -> tuple[pd.Index, pd.Index]:
+    from anndata.io import read_elem
+
+    obs, var = (read_elem(group[axis]).index.astype(str) for axis in ("obs", "var"))
+    return obs, var
+
+
+def _table_group(place: Path, table_key: str | None) -> Any:
+    group = _open_zarr(place)
+    if group.attrs.get("encoding-type") == "anndata":
+        return group
+    tables = group.get("tables", {})
+    return tables[table_name(list(tables), table_key)]
 
 
 def _check_path(place: Path) -> None:
@@ -80,26 +128,30 @@ def _read_h5ad(place: Path) -> AnnData:
 
     try:
         with h5py.File(place, "r") as file:
-            for name, where in links_outside(file):
-                raise StoreError(
-                    "refers to another file, which is not read",
-                    key=f"{place}: {name}",
-                    found=where,
-                    fix="write a file that holds everything itself: anndata.read_h5ad(...).write_h5ad('input.h5ad')",
-                )
-            missing = {"obs", "var"} - set(file)
-            if missing:
-                raise StoreError(
-                    "is an HDF5 file but no AnnData",
-                    key=str(place),
-                    available=sorted(file),
-                    fix="read it with scanpy, for example scanpy.read_10x_h5, then adata.write_h5ad('input.h5ad')",
-                )
+            _check_h5ad(place, file)
         return anndata.read_h5ad(place)
     except (MemoryError, S3RLError):
         raise
     except Exception as error:
         raise damaged(place, error) from error
+
+
+def _check_h5ad(place: Path, file: h5py.File) -> None:
+    for name, where in links_outside(file):
+        raise StoreError(
+            "refers to another file, which is not read",
+            key=f"{place}: {name}",
+            found=where,
+            fix="write a file that holds everything itself: anndata.read_h5ad(...).write_h5ad('input.h5ad')",
+        )
+    missing = {"obs", "var"} - set(file)
+    if missing:
+        raise StoreError(
+            "is an HDF5 file but no AnnData",
+            key=str(place),
+            available=sorted(file),
+            fix="read it with scanpy, for example scanpy.read_10x_h5, then adata.write_h5ad('input.h5ad')",
+        )
 
 
 def links_outside(file: h5py.File) -> Iterator[tuple[str, str]]:
@@ -129,26 +181,37 @@ def links_outside(file: h5py.File) -> Iterator[tuple[str, str]]:
                     yield at, f"virtual dataset of {entry.virtual_sources()[0].file_name}"
 
 
-def _read_zarr(place: Path) -> Data:
-    import anndata
-    import spatialdata
+def _open_zarr(place: Path) -> Any:
     import zarr
 
+    group = zarr.open_group(place, mode="r")
+    known = group.attrs.get("encoding-type") == "anndata" or "spatialdata_attrs" in group.attrs
+    if not known and not any(name in group for name in _ELEMENTS):
+        raise StoreError(
+            "is a Zarr store of neither AnnData nor SpatialData",
+            key=str(place),
+            available=sorted(group.keys()),
+            fix="pass the store that adata.write_zarr or sdata.write made, its top folder",
+        )
+    return group
+
+
+def _read_zarr(place: Path, elements: tuple[str, ...] | None) -> Data:
+    import anndata
+    import spatialdata
+
     try:
-        group = zarr.open_group(place, mode="r")
+        group = _open_zarr(place)
         if group.attrs.get("encoding-type") == "anndata":
             check_chunks(place, group)
             return anndata.read_zarr(place)
-        if "spatialdata_attrs" not in group.attrs and not any(name in group for name in _ELEMENTS):
-            raise StoreError(
-                "is a Zarr store of neither AnnData nor SpatialData",
-                key=str(place),
-                available=sorted(group.keys()),
-                fix="pass the store that adata.write_zarr or sdata.write made, its top folder",
-            )
         if "tables" in group:
             check_chunks(place, group["tables"])
-        return spatialdata.read_zarr(place)
+        if elements is None:
+            return spatialdata.read_zarr(place)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The table is annotating")
+            return spatialdata.read_zarr(place, selection=elements)
     except (MemoryError, S3RLError):
         raise
     except Exception as error:

@@ -62,10 +62,14 @@ def table_of(data: Data, table_key: str | None = None) -> AnnData:
 
 
 def _table_in(sdata: Any, table_key: str | None) -> AnnData:
-    names = list(sdata.tables)
+    return sdata.tables[table_name(list(sdata.tables), table_key)]
+
+
+def table_name(names: list[str], table_key: str | None) -> str:
+    """Return the name among ``names`` that ``table_key`` means; None is the only one."""
     if table_key is None and len(names) == 1:
         table_key = names[0]
-    if table_key not in names:
+    if table_key is None or table_key not in names:
         raise MissingKeyError(
             "names no table" if table_key is not None else "must say which table to use",
             key="table_key",
@@ -73,7 +77,7 @@ def _table_in(sdata: Any, table_key: str | None) -> AnnData:
             available=names,
             fix=f"pass table_key={names[0]!r}" if names else "add a table with sdata.tables['table'] = adata",
         )
-    return sdata.tables[table_key]
+    return table_key
 
 
 def _check_axes(table: AnnData) -> None:

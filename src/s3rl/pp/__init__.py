@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = _attach(
         "SlicesAligned": "_align_slices",
         "align_slices": "_align_slices",
         "crop_slices": "_crop_slices",
+        "join_slices": "_join_slices",
         "iter_tiles": "_iter_tiles",
         "make_tiles": "_make_tiles",
         "normalize": "_normalize",

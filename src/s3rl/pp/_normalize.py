@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from s3rl import _keys
 from s3rl._log import note, wrote
 from s3rl._slots.counts import CountsSummary, check_counts_layer, counts_of, row_blocks
+from s3rl._slots.slice_genes import FEWEST_FOR_TREND, PANEL, SPANS
 from s3rl._slots.table import slices_of, table_of
 from s3rl._slots.write import write_slots
 from s3rl.errors import CountsError, LabelsError, ParameterError
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from s3rl._typing import Data
-
-_PANEL = 1000
-# loess on fewer points than this fails, and on fewer than four it ends the process
-_FEWEST_FOR_TREND = 20
-_SPANS = (0.3, 0.6, 1.0)
 
 
 class Normalized(NamedTuple):
@@ -181,12 +177,12 @@ def _variable_genes(
     """Return the columns for ``var``."""
     import pandas as pd
 
-    panel = table.n_vars < _PANEL
+    panel = table.n_vars < PANEL
     if panel or n_top_genes >= table.n_vars:
         if panel and n_top_genes < table.n_vars:
             note("%d genes are a panel: all are kept, n_top_genes=%d is not used", table.n_vars, n_top_genes)
         return pd.DataFrame({"highly_variable": np.ones(table.n_vars, bool)}, index=table.var_names)
-    few = np.flatnonzero(summary.n_variable < _FEWEST_FOR_TREND)
+    few = np.flatnonzero(summary.n_variable < FEWEST_FOR_TREND)
     if few.size and library_key is not None:
         raise LabelsError(
             "has slices in which too few genes vary to be ranked",
@@ -214,7 +210,7 @@ def _ranked(table: AnnData, counts: Any, n_top_genes: int, codes: np.ndarray | N
     if codes is not None:
         bare.obs["slice"] = pd.Categorical(codes)
     reason = ""
-    for span in _SPANS:
+    for span in SPANS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -231,8 +227,8 @@ def _ranked(table: AnnData, counts: Any, n_top_genes: int, codes: np.ndarray | N
                 reason = error.args[0] if error.args else ""
                 reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
                 continue
-        if span != _SPANS[0]:
-            note("the variance of the genes was fitted at a span of %s, since %s failed", span, _SPANS[0])
+        if span != SPANS[0]:
+            note("the variance of the genes was fitted at a span of %s, since %s failed", span, SPANS[0])
         return ranked.drop(columns="gene_name", errors="ignore")
     raise _no_trend(table, reason)
 
