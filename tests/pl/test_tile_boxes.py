@@ -8,7 +8,7 @@ import pytest
 from matplotlib.collections import EllipseCollection, PolyCollection
 from matplotlib.colors import to_hex
 from pl.slides import COLUMNS, SIDE, N, blocks, counted, pixels_of, slide, two_slides
-from spatialdata.transformations import Affine
+from spatialdata.transformations import Affine, Scale, set_transformation
 
 import s3rl as s3
 from s3rl.errors import DataTypeError, InputError, MissingKeyError, ParameterError, StoreError
@@ -79,6 +79,18 @@ def test_spots_stay_on_their_boxes_through_any_transformation():
         assert circles.get_widths() == pytest.approx(SIDE / 2)
         assert (np.abs(np.asarray(circles.get_offsets()) - (150, 30)).max(axis=1) < 1e-6).sum() == 0
         assert (np.abs(np.asarray(circles.get_offsets()) - (70, 30)).max(axis=1) < 1e-6).sum() == 1
+
+
+def test_circles_have_their_size_in_pixels_of_the_image():
+    """Pixels of two units: circles and the distance between them are half of what they are in units."""
+    sdata = slide(image=pixels_of(blocks())[:, ::2, ::2])
+    set_transformation(sdata.images["he"], Scale([2, 2], axes=("x", "y")), "global")
+    near = s3.pl.tile_boxes(made(sdata, size=SIDE // 2), center=109)[1]
+    (circles,) = [c for c in near.collections if isinstance(c, EllipseCollection)]
+    assert circles.get_widths() == pytest.approx(SIDE / 4)
+    offsets = np.asarray(circles.get_offsets())
+    assert (np.abs(offsets - (35, 15)).max(axis=1) < 1e-6).sum() == 1
+    assert np.abs(np.diff(np.unique(offsets[:, 0].round(6)))).min() == pytest.approx(SIDE / 2)
 
 
 def test_what_is_not_a_circle_has_a_centroid():

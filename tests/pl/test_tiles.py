@@ -113,6 +113,17 @@ def test_every_kind_of_pixels_can_be_seen(n_channels, dtype):
     assert ax.get_title().split("\n")[1:] == ([legend[n_channels]] if n_channels in legend else [])
 
 
+def test_two_channels_are_magenta_and_green():
+    values = np.zeros((N, 2), np.uint8)
+    values[:3, 0] = values[3:6, 1] = 200
+    sdata = slide(image=pixels_of(values))
+    s3.pp.make_tiles(sdata, "he", size=SIDE)
+    drawn = cells(s3.pl.tiles(sdata, n_per_group=COLUMNS))
+    assert drawn[0, 0][0, 0].tolist() == [1, 0, 1]
+    assert drawn[0, 5][0, 0].tolist() == [0, 1, 0]
+    assert drawn[1, 0][0, 0].tolist() == [0, 0, 0]
+
+
 def test_values_that_are_not_finite_are_black():
     values = blocks(1, "float32")
     values[3] = np.nan
