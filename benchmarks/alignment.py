@@ -19,8 +19,8 @@ RESULTS = Path(__file__).parent / "results" / "alignment.csv"
 CENTRE = 2200  # pixels from the middle: about 1,160 spots of each section
 
 
-def known(folder: Path, overlap: float, asked: float | None, seed: int) -> list[dict]:
-    """Two parts of STARmap BZ5 with a known share in common, the second turned, shifted, jittered and thinned."""
+def known(folder: Path, overlap: float, asked: float | None, seed: int, cut: str) -> list[dict]:
+    """STARmap BZ5 and a copy of it, turned, shifted, jittered and thinned; the copy is cut, or each at another side."""
     import anndata as ad
     import numpy as np
 
@@ -31,8 +31,10 @@ def known(folder: Path, overlap: float, asked: float | None, seed: int) -> list[
     xy = np.asarray(whole.obsm["spatial"], dtype=float)[:, :2]
     angle = rng.uniform(0, 2 * np.pi)
     along = xy @ [np.cos(angle), np.sin(angle)]
-    first = whole.copy()
-    second = whole[along >= np.quantile(along, 1 - overlap)].copy()
+    part = overlap if cut == "the copy" else 1 / (2 - overlap)
+    first = whole.copy() if cut == "the copy" else whole[along <= np.quantile(along, part)].copy()
+    second = whole[along >= np.quantile(along, 1 - part)].copy()
+    shared = len(first.obs_names.intersection(second.obs_names)) / min(first.n_obs, second.n_obs)
     truth = np.asarray(second.obsm["spatial"], dtype=float)[:, :2]
     spot = np.sqrt(np.prod(np.ptp(xy, axis=0)) / len(xy))
     turn = rng.uniform(0, 2 * np.pi)
@@ -58,7 +60,7 @@ def known(folder: Path, overlap: float, asked: float | None, seed: int) -> list[
         {
             "what": "STARmap BZ5 with a copy of itself",
             "method": f"s3rl rigid, overlap={asked}",
-            "case": f"{overlap:.0%} of it, seed {seed}",
+            "case": f"cut: {cut}, true overlap {shared:.2f}, seed {seed}",
             "spots": both.n_obs,
             "error_spots": float(np.median(np.linalg.norm(apart, axis=1)) / spot),
             "overlap": float(found["overlap"][0]),
@@ -170,7 +172,8 @@ def paste2(counts, is_first, overlap: float):
     from paste2.PASTE2 import partial_pairwise_align
 
     first, second = counts[is_first].copy(), counts[~is_first].copy()
-    return partial_pairwise_align(first, second, s=overlap, dissimilarity="pca", verbose=False)
+    # at 1 it ends with an error of the solver's
+    return partial_pairwise_align(first, second, s=min(overlap, 0.99), dissimilarity="pca", verbose=False)
 
 
 def placed(xy, is_first, plan, *, rigid: bool):
@@ -249,8 +252,9 @@ def main() -> None:
     rows = []
     if "known" in parts:
         for seed in range(given.seeds):
-            rows += apart(known, given.folder, 0.7, 0.7, seed)
-            rows += apart(known, given.folder, 0.7, None, seed)
+            rows += apart(known, given.folder, 0.7, 0.7, seed, "the copy")
+            for overlap in (0.4, 0.55, 0.7, 0.85, 1.0):
+                rows += apart(known, given.folder, overlap, None, seed, "both")
     if "pair" in parts:
         for mode in ("none", "translation", "rigid"):
             rows += apart(real, given.folder, "no alignment" if mode == "none" else mode, False)
