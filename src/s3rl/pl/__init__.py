@@ -9,6 +9,8 @@ __getattr__, __dir__, __all__ = _attach(
         "domains": "_domains",
         "history": "_history",
         "prototypes": "_prototypes",
+        "slices": "_slices",
+        "stack": "_stack",
         "signed_graph": "_signed_graph",
         "denoising": "_denoising",
         "tiles": "_tiles",

@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = _attach(
         "SliceNeighbors": "_slice_neighbors",
         "signed_neighbors": "_signed_neighbors",
         "slice_neighbors": "_slice_neighbors",
+        "split_slices": "_split_slices",
         "to_spatialdata": "_to_spatialdata",
     },
 )

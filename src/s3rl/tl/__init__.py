@@ -18,6 +18,8 @@ __getattr__, __dir__, __all__ = _attach(
         "cluster": "_cluster",
         "ClusterResult": "_cluster",
         "match_labels": "_match_labels",
+        "slice_mixing": "_slice_mixing",
+        "SliceMixing": "_slice_mixing",
         "MatchLabelsResult": "_match_labels",
     },
 )
