@@ -168,7 +168,7 @@ def exact(both, is_first, overlap: float):
 
 
 def paste2(counts, is_first, overlap: float):
-    """PASTE2's reference implementation with its defaults but for the dissimilarity, whose default takes hours."""
+    """PASTE2's reference implementation with its defaults but for the dissimilarity: components instead of GLM-PCA."""
     from paste2.PASTE2 import partial_pairwise_align
 
     first, second = counts[is_first].copy(), counts[~is_first].copy()
