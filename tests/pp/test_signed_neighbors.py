@@ -82,7 +82,7 @@ def test_default_is_the_marked_genes_centred(table):
 
 def test_every_space_takes_part(table):
     s3.pp.signed_neighbors(table, use_rep=["X", "X_pca"], image_rep="X_image", n_neighs=4, n_far=2, max_far_degree=3)
-    spaces = [genes(table), table.obsm["X_pca"].tolist(), table.obsm["X_image"].tolist()]
+    spaces = [genes(table), table.obsm["X_pca"].tolist(), oracle.centered(table.obsm["X_image"].tolist(), np.zeros(N))]
     check(table, spaces, k=4, f=2, cap=3)
     described = table.uns["s3rl_neighbors"]
     assert described["kinds"] == ["spatial", "genes+", "genes-", "X_pca+", "X_pca-", "image+", "image-"]

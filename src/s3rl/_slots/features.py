@@ -74,7 +74,7 @@ def feature_spaces_of(
             available=[EXPRESSION, *table.obsm],
             fix="pass use_rep=None for expression, or for example use_rep=['X_pca', 'X_simclr']",
         )
-    return {name: _space(table, slot, exact_up_to) for name, slot in wanted}
+    return {name: _space(table, slot, exact_up_to, is_image=name == IMAGE) for name, slot in wanted}
 
 
 def _wanted(use_rep: Any) -> list[tuple[str, Any]]:
@@ -99,7 +99,7 @@ def _wanted(use_rep: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _space(table: AnnData, slot: str | None, exact_up_to: int) -> FeatureSpace:
+def _space(table: AnnData, slot: str | None, exact_up_to: int, *, is_image: bool = False) -> FeatureSpace:
     if slot == EXPRESSION or (slot is None and table.n_obs <= exact_up_to):
         genes, source = _variable_expression(table)
         return FeatureSpace(genes, True, source, EXPRESSION)
@@ -111,7 +111,8 @@ def _space(table: AnnData, slot: str | None, exact_up_to: int) -> FeatureSpace:
     values = embedding_of(table, key, fix="scanpy.pp.pca(adata), or pass a name that exists")
     largest = np.abs(values).max()
     # a cosine has no scale, and float32 has a largest number
-    return FeatureSpace((values / (largest or 1.0)).astype(np.float32), slot is None, f"obsm[{key!r}]", key)
+    # tiles of one slide share a stain: without its average they are all alike but for a few odd ones
+    return FeatureSpace((values / (largest or 1.0)).astype(np.float32), slot is None or is_image, f"obsm[{key!r}]", key)
 
 
 def _variable_expression(table: AnnData) -> tuple[sp.csr_matrix, str]:
