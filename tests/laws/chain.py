@@ -119,6 +119,12 @@ ROWS = (
         frozenset({"obsm/spatial_aligned", "uns/spatial_aligned", "obsp/spatial_aligned_plan"}),
         gives="aligned",
     ),
+    Row(
+        "pp.slice_neighbors",
+        "aligned",
+        {"library_key": "domain", "n_neighs": 4},
+        frozenset({"obsp/spatial_connectivities", "obsp/spatial_distances", "uns/spatial_neighbors"}),
+    ),
     Row("pl.alignment", "aligned", {"library_key": "domain", "show": False}),
     Row(
         "pp.signed_neighbors",
