@@ -42,6 +42,8 @@ def test_one_scale_and_one_legend(grid):
     for ax, name in zip(axes, ("a", "b"), strict=True):
         xy = grid.obsm["spatial"][(grid.obs["part"] == name).to_numpy()]
         np.testing.assert_allclose(np.mean(ax.get_xlim()), (xy[:, 0].min() + xy[:, 0].max()) / 2)
+        for low, high, column in ((*ax.get_xlim(), xy[:, 0]), (*ax.get_ylim()[::-1], xy[:, 1])):
+            assert low < column.min() <= column.max() < high
 
 
 def test_aligned_slices_show_one_window(grid):
