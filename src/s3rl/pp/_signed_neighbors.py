@@ -143,8 +143,8 @@ def signed_neighbors(
     Fu et al., Adv. Sci. 2025, section 4.3. Expression is centred within its slice before the cosine, so that similar
     means similar deviations from the average spot. Without it, expression being non-negative, similarity follows
     depth: on a DLPFC section of 3,639 spots 96 % have no mutual neighbour and one spot is the farthest of 1,987;
-    centred it is 47 % and 59, with 50 components 34 % and 77. Image features are centred too, since all tiles of a slide
-    share its stain. What you name in ``use_rep`` is not centred.
+    centred it is 47 % and 59, with 50 components 34 % and 77. Image features are centred too, since all tiles of a
+    slide share its stain. What you name in ``use_rep`` is not centred.
 
     Peak memory is linear in n: blocks of 2,000 spots are made dense and compared with blocks of 2,000.
 
