@@ -5,7 +5,8 @@ the distance between neighbouring spots. For each slice:
 
 - for each of ``--encoders`` seeds of ``s3.tl.simclr``: k-means of the tile features against the labels (ARI) and
   against the density of haematoxylin in each tile (share of its variance that the clusters explain), beside k-means of
-  the features of tiles at random places and of an untrained encoder;
+  the features of tiles at random places and of an untrained encoder; and the share of the five most similar tiles that
+  have the same label;
 - for each of ``--seeds`` seeds of ``s3.tl.s3rl``: domains by the defaults with and without the image (the features of
   the last encoder), their ARI with the labels where there are any, and with each other.
 
@@ -141,7 +142,16 @@ class Slide:
             means = np.array([self.stain[found == j].mean() for j in range(self.k)])
             stain.append(1 - ((self.stain - means[found]) ** 2).sum() / ((self.stain - self.stain.mean()) ** 2).sum())
             ari.append(self._score(found))
-        return {"ari": float(np.mean(ari)), "stain": float(np.mean(stain))}
+        return {"ari": float(np.mean(ari)), "stain": float(np.mean(stain)), "neighbours": self._neighbours(features)}
+
+    def _neighbours(self, features: np.ndarray) -> float:
+        """Share of the five most similar labelled tiles that have the label of the tile itself."""
+        if self.label is None:
+            return float("nan")
+        known = self.table.obs[self.label].notna().to_numpy()
+        labels = self.table.obs[self.label][known].astype(str).to_numpy()
+        near = NearestNeighbors(n_neighbors=5).fit(features[known]).kneighbors(return_distance=False)
+        return float((labels[near] == labels[:, None]).mean())
 
     def _score(self, found: np.ndarray) -> float:
         if self.label is None:
