@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from s3rl.errors import DataTypeError, InputError, MissingKeyError, ParameterError
 
 if TYPE_CHECKING:
-    import numpy as np
     from spatialdata import SpatialData
 
     from s3rl.cli._pipeline import Settings
@@ -84,6 +83,7 @@ def _levels(sdata: SpatialData, image_key: str, region_key: str) -> list[Choice]
 
     from s3rl._slots.images import image_of, levels_of, matrix_of, systems_of
     from s3rl._slots.regions import region_of
+    from s3rl.graph.across import pitch_of
     from s3rl.tiles.geometry import mapped
 
     if region_key not in sdata or not set(systems_of(sdata.images[image_key])) & set(systems_of(sdata[region_key])):
@@ -91,20 +91,13 @@ def _levels(sdata: SpatialData, image_key: str, region_key: str) -> list[Choice]
     levels = levels_of(image_of(sdata, image_key), image_key)
     region = region_of(sdata, image_key, region_key=region_key, table_key=None, system=None)
     onto = np.linalg.inv(matrix_of(sdata.images[image_key], region.system, f"images[{image_key!r}]"))
-    pitch = _pitch(mapped(onto, region.xy))
+    pitch = max(pitch_of(mapped(onto, region.xy)), 1e-9)
     factors = {name: float(np.sqrt(level.factor.prod())) for name, level in levels.items()}
     return [Choice(image_key, name, factor, pitch / factor) for name, factor in factors.items()]
 
 
-def _pitch(xy: np.ndarray) -> float:
-    """Median distance (n, 2) of a spot to its nearest one."""
-    import numpy as np
-    from scipy.spatial import cKDTree
-
-    return max(float(np.median(cKDTree(xy).query(xy, k=2)[0][:, 1])), 1e-9)
-
-
 def common_side(choices: list[Choice]) -> int:
+    """Side in pixels of the tiles of all slices; refused where their resolutions differ too much for one."""
     pitches = [choice.pitch for choice in choices]
     if max(pitches) > _SLACK * min(pitches):
         raise ParameterError(

@@ -11,14 +11,14 @@ import scipy.sparse as sp
 
 from s3rl import _keys
 from s3rl._log import note
+from s3rl._slots.slice_order import aligned_order
+from s3rl._slots.slices import order_of
 from s3rl._slots.table import coordinates_of, slices_of, table_of
 from s3rl._slots.write import write_slots
 from s3rl.errors import LabelsError, ParameterError
 from s3rl.graph.across import neighbors_across, pitch_of
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from s3rl._typing import Data
 
 _REACH = 1.5
@@ -121,7 +121,7 @@ def slice_neighbors(
     codes, names = slices_of(table, library_key)
     xy = coordinates_of(table, spatial_key)
     _check(codes, names, library_key, n_neighs=n_neighs, n_across=n_across, gap=gap, reach=reach)
-    placed = _order(table, order, names, spatial_key, library_key)
+    placed = order_of(aligned_order(table, spatial_key, names) if order is None else order, names)
     pitch = float(np.median([pitch_of(xy[codes == s]) for s in range(len(names))]))
     furthest = _REACH * pitch if reach is None else float(reach)
     across = neighbors_across(xy, codes, placed, n_across=n_across, gap=gap, reach=furthest)
@@ -159,25 +159,6 @@ def _within(xy: np.ndarray, codes: np.ndarray, n_neighs: int) -> sp.csr_matrix:
     pattern = sp.csr_matrix(found.connectivities).astype(np.float32) * np.finfo(np.float32).tiny
     directed = distances.maximum(pattern)
     return sp.csr_matrix(directed.maximum(directed.T))
-
-
-def _order(
-    table: AnnData, order: Sequence[str] | None, names: list[str], spatial_key: str, library_key: str
-) -> list[int]:
-    if order is None:
-        described = table.uns.get(spatial_key, {})
-        aligned = [str(name) for name in described.get("order", [])] if hasattr(described, "get") else []
-        order = aligned if sorted(aligned) == sorted(names) else names
-    wanted = [str(name) for name in order]
-    if sorted(wanted) != sorted(names):
-        raise ParameterError(
-            "must name every slice once",
-            key="order",
-            found=", ".join(wanted),
-            available=names,
-            fix=f"pass the categories of obs[{library_key!r}] in the order of the sections",
-        )
-    return [names.index(name) for name in wanted]
 
 
 def _check(codes: np.ndarray, names: list[str], library_key: str, **numbers: Any) -> None:

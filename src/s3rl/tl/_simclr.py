@@ -30,7 +30,7 @@ __all__ = ["SimCLRParams", "SimCLRResult", "simclr"]
 
 _SAMPLE = 512
 _BATCH = 256
-# below this the same training takes hours on a CPU
+# what the log calls small
 _QUICK = ("resnet10t", "test_resnet")
 
 
@@ -195,8 +195,9 @@ def _fit(
     from s3rl.transforms import TwoViews
 
     with team_of(device) as team, stack.to_file() as tiles:
-        intensity = Intensity.of(tiles.take(_spread(stack.n)))
-        encoder = _encoder(stack, backbone, pretrained, params, intensity.scaled(tiles.take(_spread(stack.n))), seed)
+        sample = tiles.take(_spread(stack.n))
+        intensity = Intensity.of(sample)
+        encoder = _encoder(stack, backbone, pretrained, params, intensity.scaled(sample), seed)
         draw = TwoViews(recipe=recipe_of(params, stack.shape[0])) if transform is None else transform
         history = train_encoder(
             encoder,
