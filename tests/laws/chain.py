@@ -6,43 +6,14 @@ public function of ``pp``, ``tl`` or ``pl`` without a row fails the laws, unless
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from laws.areas import communication, deconvolution, enrichment, genes, structures, trajectory
+from laws.row import MODEL, Row
 
-import s3rl as s3
+# what is done with the results; an area has its rows, exceptions, and what the tests of malformed input need
+AREAS = (communication, trajectory, deconvolution, genes, enrichment, structures)
 
 EPOCHS = {"max_epochs": 8}
 
-
-@dataclass(frozen=True)
-class Row:
-    """One public function on the chain."""
-
-    qualified: str
-    stage: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-    writes: frozenset[str] = frozenset()
-    gives: str | None = None  # the stage that its result is
-    case: str = ""  # tells rows of one function apart
-    spatial: bool = False  # takes a SpatialData only: an image is needed
-
-    @property
-    def name(self) -> str:
-        return f"{self.qualified}{f'-{self.case}' if self.case else ''}"
-
-    @property
-    def function(self) -> Callable[..., Any]:
-        space, name = self.qualified.split(".")
-        return getattr(getattr(s3, space), name)
-
-    def __call__(self, data: Any, model: Path, **more: Any) -> Any:
-        given = {key: model if value is MODEL else value for key, value in self.arguments.items()}
-        return self.function(data, **given, **more)
-
-
-MODEL = object()  # stands for the folder of the model that the chain has trained
 
 RESULTS = frozenset(
     {
@@ -56,7 +27,7 @@ RESULTS = frozenset(
 )
 
 # functions that neither write slots nor draw, and the tests that hold them to their own promises
-EXCEPTIONS = {
+EXCEPTIONS = {name: reason for area in AREAS for name, reason in area.EXCEPTIONS.items()} | {
     "pp.iter_tiles": "an iterator over pixels: test_slots.py::test_iterating_over_tiles_changes_nothing",
     "pp.crop_slices": "returns a new object: test_crop_slices.py::test_values_and_order_stay",
     "pp.join_slices": "returns a new object: test_join_slices.py::test_inputs_stay_as_they_are_and_share_no_memory",
@@ -187,4 +158,5 @@ ROWS = (
     Row("pl.prototypes", "trained", {"show": False}),
     Row("pl.signed_graph", "signed", {"show": False}),
     Row("pl.denoising", "trained", {"genes": ["GENE1", "GENE2"], "show": False}),
+    *(row for area in AREAS for row in area.ROWS),
 )

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from laws.chain import AREAS
 from laws.contents import changed, contents, random_states
 
 import s3rl as s3
@@ -484,6 +485,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 OF_SLICES = ("pp.align_slices", "pp.crop_slices", "pp.slice_neighbors", "tl.slice_mixing", "pl.alignment", "pl.slices")
 DEFAULTS |= {function: {"library_key": "half"} for function in OF_SLICES}
+DEFAULTS |= {function: given for area in AREAS for function, given in area.DEFAULTS.items()}
 PUBLIC = frozenset(
     f"{space}.{name}"
     for space in ("pp", "tl", "pl")
@@ -504,6 +506,7 @@ IMAGES = {
     "pl.image_domains": "pl/test_image_domains.py",
 }
 OTHERS = {"pp.join_slices": "pp/test_join_slices.py", "pp.split_slices": "pp/test_split_slices.py"}
+OTHERS |= {function: place for area in AREAS for function, place in area.OTHERS.items()}
 SLICES = {
     "pp.align_slices": "pp/test_align_slices.py",
     "pp.crop_slices": "pp/test_crop_slices.py",
@@ -514,6 +517,7 @@ SLICES = {
     "pl.stack": "pl/test_stack.py",
 }
 ELSEWHERE = IMAGES | OTHERS | SLICES
+ELSEWHERE |= {function: place for area in AREAS for function, place in area.ELSEWHERE.items()}
 FUNCTIONS = tuple(sorted(PUBLIC - set(IMAGES) - set(OTHERS)))
 
 

@@ -1,0 +1,1 @@
+"""Ligand-receptor statistics on arrays: pairs and complexes, permutations, quadrants."""

@@ -1,0 +1,1 @@
+"""What the tests of the downstream tools share: false discovery rates, permutations, a linear denoiser."""

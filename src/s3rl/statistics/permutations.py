@@ -1,0 +1,34 @@
+"""Permutations of spots, each from a stream of its own: the same whatever the batch or the number of workers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from s3rl._random import stream
+
+# keeps these streams apart from others that a function draws from the same seed
+_PATH = 0x9E37
+
+
+def permutation(seed: int, number: int, n: int, strata: np.ndarray | None = None) -> np.ndarray:
+    """Permutation ``number`` of ``range(n)``, int64 (n,).
+
+    Parameters
+    ----------
+    seed
+        Seed of the whole test.
+    number
+        Which permutation; each number has a stream of its own.
+    n
+        Number of spots.
+    strata
+        Integer codes (n,): spots are exchanged only with spots of the same code, for example of the same slice.
+    """
+    draw = stream(seed, _PATH, number)
+    if strata is None:
+        return draw.permutation(n)
+    order = np.arange(n)
+    for code in np.unique(strata):
+        own = np.flatnonzero(strata == code)
+        order[own] = draw.permutation(own)
+    return order
