@@ -21,5 +21,9 @@ __getattr__, __dir__, __all__ = _attach(
         "slice_mixing": "_slice_mixing",
         "SliceMixing": "_slice_mixing",
         "MatchLabelsResult": "_match_labels",
+        "distance_gradient": "_distance_gradient",
+        "DistanceGradientResult": "_distance_gradient",
+        "coexpression": "_coexpression",
+        "CoexpressionResult": "_coexpression",
     },
 )
