@@ -131,10 +131,10 @@ def coexpression(
     Notes
     -----
     Modules are communities of the edges with positive correlation, by greedy modularity (networkx). ``pvalue`` takes
-    spots for independent, which neighbours are not, raw or denoised. ``pvalue_calibrated`` is that of the correlation of ``H x`` and ``H y``
-    among those with y permuted over the spots of the group and slice before H, which is ridge regression on the
-    embedding for a denoised layer and one for others; x and y are ranks for ``"spearman"``. Two genes that follow the
-    same tissue differ from that null although neither may act on the other: compare within groups.
+    spots for independent, which neighbours are not, raw or denoised. ``pvalue_calibrated`` is that of the correlation
+    of ``H x`` and ``H y`` among those with y permuted over the spots of the group and slice before H, which is ridge
+    regression on the embedding for a denoised layer and one for others; x and y are ranks for ``"spearman"``. Two genes
+    that follow the same tissue differ from that null although neither may act on the other: compare within groups.
 
     The threshold and the comparison are those of Fu et al., Adv. Sci. 2025, section 2.9.
 
