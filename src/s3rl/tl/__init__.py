@@ -35,7 +35,12 @@ __getattr__, __dir__, __all__ = _attach(
         "DistanceGradientResult": "_distance_gradient",
         "rank_domains": "_rank_domains",
         "RankDomainsResult": "_rank_domains",
+        "bulk_correlation": "_bulk_correlation",
+        "BulkCorrelationResult": "_bulk_correlation",
         "coexpression": "_coexpression",
+        "trajectory": "_trajectory",
+        "TrajectoryParams": "_trajectory",
+        "TrajectoryResult": "_trajectory",
         "CoexpressionResult": "_coexpression",
     },
 )
