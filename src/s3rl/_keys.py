@@ -26,6 +26,11 @@ def tiles_of_image(image_key: str) -> str:
     return f"{image_key}_tiles"
 
 
+def ligrec_of(layer: str | None) -> str:
+    """Name in ``uns`` of the interactions tested on a layer (``tl.ligrec``); None is ``X``."""
+    return "ligrec" if layer is None else f"ligrec_{layer}"
+
+
 @dataclass(frozen=True)
 class TileFeatureKeys:
     """Slots of tile features (``tl.simclr``, ``tl.embed_tiles``)."""
@@ -137,3 +142,25 @@ class AlignmentKeys:
     def system(self) -> str:
         """Coordinate system of a SpatialData."""
         return self.key_added.removeprefix("spatial_")
+
+
+@dataclass(frozen=True)
+class TrajectoryKeys:
+    """Slots of a trajectory (``tl.trajectory``)."""
+
+    key_added: str = "s3rl"
+
+    @property
+    def pseudotime(self) -> str:
+        """``obs``: float64, 0 at the root."""
+        return f"{self.key_added}_pseudotime"
+
+    @property
+    def fates(self) -> str:
+        """``obsm``: float64 (n, k), one column for each terminal state."""
+        return f"{self.key_added}_fates"
+
+    @property
+    def uns(self) -> str:
+        """``uns``: driver genes, groups and how they hang together, terminal states, parameters."""
+        return f"{self.key_added}_trajectory"
