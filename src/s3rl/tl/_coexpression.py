@@ -144,7 +144,7 @@ def coexpression(
     >>> adata = s3.datasets.simulated_cortex(n_spots=200, n_genes=80, n_layers=4).tables["table"]
     >>> s3.pp.normalize(adata)
     >>> names = ["MARK-L1-1", "MARK-L1-2", "MARK-WM-1", "MARK-WM-2", "GENE1"]
-    >>> s3.tl.coexpression(adata, names, layers=(None,))
+    >>> s3.tl.coexpression(adata, names, layers=(None,), threshold=0.15)
     >>> adata.uns["coexpression"]["results"][["gene_1", "gene_2"]].values.tolist()
     [['MARK-L1-1', 'MARK-L1-2'], ['MARK-WM-1', 'MARK-WM-2']]
     """
