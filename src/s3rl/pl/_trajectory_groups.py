@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LONG = 4
+# scanpy's plots leave out connectivities below
+_THRESHOLD = 0.01
 
 
 def order_of(record: Any) -> list[int]:
@@ -53,12 +55,11 @@ def draw_network(ax: Axes, record: Any, colors: dict[str, str]) -> None:
 
     places, links, tree = places_of(record), _dense(record["connectivities"]), _dense(record["tree"])
     groups, strongest = record["groups"], max(float(links.max()), 1e-9)
-    threshold = float(record["params"]["threshold"])
     for one, other in zip(*np.triu(links, 1).nonzero(), strict=True):
         weight = links[one, other]
         if tree[one, other] > 0:
             style = {"linewidth": 1 + 5 * weight / strongest, "color": "0.35", "linestyle": "-"}
-        elif weight > threshold:
+        elif weight > _THRESHOLD:
             style = {"linewidth": 1.0, "color": "0.6", "linestyle": (0, (4, 2))}
         else:
             continue

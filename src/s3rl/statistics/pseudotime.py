@@ -9,12 +9,18 @@ the order is lost. Here such a component is left unstretched only if it lives on
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 # from here on scanpy takes a component for a sign of disconnected parts
 SLOW = 0.9994
 _FRAGMENT = 0.01
 _CLOSEST = 1e-6
+_VERY_END = 5
 
 
 def dpt_coordinates(eigenvalues: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -64,26 +70,68 @@ def distance_from(coordinates: np.ndarray, root: int) -> np.ndarray:
     return found / max(float(found.max()), np.finfo(np.float64).tiny)
 
 
-def last_groups(
-    medians: np.ndarray, connectivities: np.ndarray, *, threshold: float, allowed: np.ndarray
-) -> np.ndarray:
-    """Groups after which nothing comes: no group that they are connected to is later.
+def leaving(graph: sp.csr_matrix, time: np.ndarray, codes: np.ndarray, group: int, count: int) -> tuple[float, float]:
+    """How much of the neighbourhood of a group's latest spots are later spots of other groups.
 
     Parameters
     ----------
-    medians
-        Pseudotime of the groups, float (k,).
-    connectivities
-        Between groups, float (k, k), symmetric.
-    threshold
-        Connectivity above which groups are connected.
-    allowed
-        Bool (k,): groups that can be an end; the others still come after those they are connected to.
+    graph
+        Weights of neighbours, csr_matrix (n, n).
+    time
+        Pseudotime (n,).
+    codes
+        Groups of the spots, int (n,); -1 is none.
+    group
+        Which one.
+    count
+        Number of latest spots, at most half of the group.
 
     Returns
     -------
-    Int array of positions, the latest first.
+    Share of the weight, of the latest spots and of the latest third of them.
     """
-    later = (connectivities > threshold) & (medians[None, :] > medians[:, None])
-    ends = np.flatnonzero(allowed & ~later.any(axis=1))
-    return ends[np.argsort(-medians[ends], kind="stable")]
+    tip = latest(time, np.flatnonzero(codes == group), count)
+    edges = graph[tip].tocoo()
+    out = (time[edges.col] > time[tip][edges.row]) & (codes[edges.col] >= 0) & (codes[edges.col] != group)
+    first = edges.row < -(-len(tip) // 3)
+
+    def share(of: np.ndarray) -> float:
+        return float(edges.data[of & out].sum() / max(edges.data[of].sum(), np.finfo(np.float64).tiny))
+
+    return share(np.ones(len(edges.row), dtype=bool)), share(first)
+
+
+def latest(time: np.ndarray, spots: np.ndarray, count: int) -> np.ndarray:
+    """The ``count`` latest of some spots, at most half of them, the latest first."""
+    return spots[np.argsort(-time[spots], kind="stable")[: min(count, -(-len(spots) // 2))]]
+
+
+def ends(
+    graph: sp.csr_matrix, time: np.ndarray, codes: np.ndarray, allowed: np.ndarray, *, count: int, share: float
+) -> np.ndarray:
+    """Groups after which nothing comes: where their latest spots have later neighbours, these are their own.
+
+    At most ``share`` of the neighbourhood of the latest spots, and a fifth of that from the latest third of them, may
+    be later spots of other groups; a second look at the very end spares groups that meet another one sideways. Where
+    no group is so, the one with the latest median.
+
+    Parameters
+    ----------
+    graph, time, codes, count
+        As in :func:`leaving`.
+    allowed
+        Bool (k,): groups that can be an end.
+    share
+        Between 0 and 1.
+
+    Returns
+    -------
+    Int array of groups, the one with the latest median first.
+    """
+    candidates = np.flatnonzero(allowed)
+    medians = np.array([np.median(time[codes == group]) for group in candidates])
+    out = np.array([leaving(graph, time, codes, int(group), count) for group in candidates]).reshape(-1, 2)
+    found = (out[:, 0] <= share) & (out[:, 1] <= share / _VERY_END)
+    if len(candidates) and not found.any():
+        found[medians.argmax()] = True
+    return candidates[found][np.argsort(-medians[found], kind="stable")]

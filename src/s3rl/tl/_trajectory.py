@@ -47,8 +47,8 @@ def trajectory(
        eigenvalue but the first reaches .9994 this is :func:`scanpy.tl.dpt`; slower components are kept here, since
        over a large tissue they are the trajectory, unless they live on less than 1 % of the spots (Notes);
     2. how the groups hang together in the embedding (:func:`scanpy.tl.paga`), and their strongest tree;
-    3. terminal states: those given, or the groups that no later group is connected to. A group's state is its latest
-       spots;
+    3. terminal states: those given, or the groups that are not left: where their latest spots have later neighbours,
+       these are of the same group. A group's state is its latest spots;
     4. fate probabilities of a random walk that prefers later spots: cellrank's ``PseudotimeKernel`` (soft) and
        ``ConnectivityKernel``, and its absorption probabilities. No matrix is decomposed. With one terminal state
        every probability is 1, and cellrank is not needed;
@@ -116,8 +116,7 @@ def trajectory(
         If the embedding, the groups, the root, a terminal state, a layer or the neighbours in the tissue are not
         there.
     LabelsError
-        If there is one group only, the group of the root or of a terminal state has fewer than five spots, or no
-        group can be an end.
+        If there is one group only, or the group of the root or of a terminal state has fewer than five spots.
     ParameterError
         If a terminal state is where the trajectory starts, or an argument is out of its range.
     GraphError

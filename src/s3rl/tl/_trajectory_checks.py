@@ -43,8 +43,9 @@ class TrajectoryParams(Parameters):
         Share of the kernel that ignores the pseudotime, so that every spot can reach every other one.
     n_terminal
         Spots of a group that make up its terminal state: the latest, at most half of the group.
-    threshold
-        PAGA's connectivity above which groups are connected; scanpy's plots have the same.
+    leaving
+        Share of the neighbours of a group's latest spots that may be later spots of other groups where the group is
+        found to be an end.
 
     Raises
     ------
@@ -64,7 +65,7 @@ class TrajectoryParams(Parameters):
     connectivity_key: str = "spatial"
     connectivity_weight: float = 0.2
     n_terminal: int = 30
-    threshold: float = 0.01
+    leaving: float = 0.05
 
     def __post_init__(self) -> None:
         """Refuse values outside of their ranges."""
@@ -76,7 +77,7 @@ class TrajectoryParams(Parameters):
                 "connectivity_key": (lambda v: isinstance(v, str) and bool(v), "a name"),
                 "connectivity_weight": (lambda v: real(0.0, 1.0)[0](v) and v > 0, "a number between 0 and 1"),
                 "n_terminal": whole(1),
-                "threshold": real(0.0, 1.0),
+                "leaving": real(0.0, 1.0),
             }
         )
 

@@ -46,6 +46,7 @@ def fates_of(apart: AnnData, time: np.ndarray, ends: list[np.ndarray], connectiv
             raise MissingExtraError(
                 error.problem, key=error.key, found=error.found, fix=f"{error.fix}, or fates=False"
             ) from error
+    with quiet_library():
         apart.obs[_TIME] = time
         kernels = cellrank.kernels
         along = kernels.PseudotimeKernel(apart, time_key=_TIME).compute_transition_matrix(

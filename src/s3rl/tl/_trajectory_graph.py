@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from s3rl._slots.states import quiet_library
 from s3rl.errors import GraphError, MissingExtraError
-from s3rl.statistics.pseudotime import distance_from, dpt_coordinates, last_groups, outermost
+from s3rl.statistics.pseudotime import distance_from, dpt_coordinates, ends, outermost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,12 @@ def neighbors_apart(table: AnnData, values: np.ndarray, n_neighs: int) -> AnnDat
     import pandas as pd
     import scanpy as sc
 
-    apart = ad.AnnData(obs=pd.DataFrame(index=table.obs_names.copy()), obsm={"X": values.astype(np.float32)})
+    # cellrank asks for the type of X
+    apart = ad.AnnData(
+        sp.csr_matrix((table.n_obs, 1), dtype=np.float32),
+        obs=pd.DataFrame(index=table.obs_names.copy()),
+        obsm={"X": values.astype(np.float32)},
+    )
     with quiet_library():
         sc.pp.neighbors(apart, n_neighbors=n_neighs, use_rep="X", transformer="sklearn", random_state=0)
     return apart
@@ -149,9 +154,11 @@ def medians_of(groups: Groups, time: np.ndarray) -> np.ndarray:
     return np.array([np.median(time[groups.codes == code]) for code in range(len(groups.names))])
 
 
-def ends_of(groups: Groups, time: np.ndarray, root_group: str | None, threshold: float, fewest: int) -> list[str]:
+def ends_of(
+    apart: AnnData, groups: Groups, time: np.ndarray, root_group: object, *, count: int, share: float, fewest: int
+) -> list[str]:
     """Groups after which nothing comes, but the root's and those of fewer than ``fewest`` spots."""
     sizes = np.bincount(groups.codes[groups.codes >= 0], minlength=len(groups.names))
     allowed = (sizes >= fewest) & (np.array(groups.names) != root_group)
-    found = last_groups(medians_of(groups, time), groups.connectivities, threshold=threshold, allowed=allowed)
+    found = ends(apart.obsp["connectivities"], time, groups.codes, allowed, count=count, share=share)
     return [groups.names[place] for place in found]

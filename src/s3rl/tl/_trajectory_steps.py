@@ -14,6 +14,7 @@ from s3rl._slots.calibration import permutations_of
 from s3rl._slots.embedding import embedding_of
 from s3rl._slots.layers import Expression, expressions_of
 from s3rl.errors import LabelsError
+from s3rl.statistics.pseudotime import latest
 from s3rl.tl import _trajectory_checks as checks
 from s3rl.tl import _trajectory_graph as graph
 from s3rl.tl._trajectory_checks import TrajectoryParams
@@ -115,7 +116,7 @@ def follow(table: AnnData, plan: Plan, method: str, wanted: bool) -> TrajectoryR
         graph.add_space(apart, plan.spatial, params.spatial_weight)
     graph.check_connected(apart, params.spatial_weight)
     root, time = _time(apart, groups, plan, method)
-    ends = _ends(groups, time, plan)
+    ends = _ends(apart, groups, time, plan)
     found = fates_of(apart, time, list(ends.values()), params.connectivity_weight) if wanted else None
     targets = {ALONG: time}
     if found is not None and len(ends) > 1:
@@ -154,19 +155,22 @@ def _time(apart: AnnData, groups: graph.Groups, plan: Plan, method: str) -> tupl
     return root, graph.palantir_time(plan.values, names, root, params.n_neighs, params.n_components, plan.seed)
 
 
-def _ends(groups: graph.Groups, time: np.ndarray, plan: Plan) -> dict[str, np.ndarray]:
+def _ends(apart: AnnData, groups: graph.Groups, time: np.ndarray, plan: Plan) -> dict[str, np.ndarray]:
     """Spots of the terminal states by name."""
     root_group = plan.root if isinstance(plan.root, str) else plan.labels[plan.root]
     if plan.terminal is None:
         fewest = max(checks.FEWEST, int(np.ceil(_LEAST_SHARE * (groups.codes >= 0).sum())))
-        names = graph.ends_of(groups, time, root_group, plan.params.threshold, fewest)
+        params = plan.params
+        names = graph.ends_of(
+            apart, groups, time, root_group, count=params.n_terminal, share=params.leaving, fewest=fewest
+        )
         if not names:
             raise LabelsError(
-                "has no group after which nothing comes",
+                "has no group that is large enough to be an end",
                 key="terminal",
-                found=f"every group but the root's has fewer than {fewest} spots or leads to another one",
+                found=f"fewer than {fewest} spots in every group but the root's",
                 available=groups.names,
-                fix="name them: terminal=[...]",
+                fix="name terminal states: terminal=[...]",
             )
         note("terminal states found: %s", ", ".join(names))
         wanted: dict[str, str | np.ndarray] = {name: name for name in names}
@@ -176,10 +180,7 @@ def _ends(groups: graph.Groups, time: np.ndarray, plan: Plan) -> dict[str, np.nd
 
 
 def _latest(groups: graph.Groups, time: np.ndarray, state: str | np.ndarray, count: int) -> np.ndarray:
-    if not isinstance(state, str):
-        return state
-    spots = groups.spots(state)
-    return np.sort(spots[np.argsort(-time[spots], kind="stable")[: min(count, -(-len(spots) // 2))]])
+    return np.sort(latest(time, groups.spots(state), count)) if isinstance(state, str) else state
 
 
 def _described(groups: graph.Groups, time: np.ndarray, plan: Plan, ends: set[str]) -> pd.DataFrame:
