@@ -164,3 +164,25 @@ class TrajectoryKeys:
     def uns(self) -> str:
         """``uns``: driver genes, groups and how they hang together, terminal states, parameters."""
         return f"{self.key_added}_trajectory"
+
+
+@dataclass(frozen=True)
+class ProportionKeys:
+    """Slots of cell-type proportions (``tl.deconvolve``)."""
+
+    key_added: str = "proportions"
+
+    @property
+    def proportions(self) -> str:
+        """``obsm``: float32 (n, k), rows sum to one."""
+        return self.key_added
+
+    @property
+    def uns(self) -> str:
+        """``uns``: names and colours of the types, genes, parameters, what was found on the way."""
+        return self.key_added
+
+    @property
+    def mapping(self) -> str:
+        """``obsm``: csr float32 (n, cells), weights of the reference cells in each spot."""
+        return f"{self.key_added}_mapping"
