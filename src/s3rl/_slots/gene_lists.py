@@ -91,8 +91,8 @@ def gene_lists_of(
             fix="leave out genes, or groupby, layer and markers_key",
         )
     background = detected(table)
-    named = _named_lists(genes)
-    return GeneLists(list(named), background, _within(named, background), None)
+    named = named_lists(genes)
+    return GeneLists(list(named), background, within(named, background), None)
 
 
 def detected(table: AnnData) -> np.ndarray:
@@ -101,7 +101,14 @@ def detected(table: AnnData) -> np.ndarray:
     return table.var_names.to_numpy(dtype=str)[seen]
 
 
-def _named_lists(genes: Any) -> dict[str, list[str]]:
+def named_lists(genes: Any) -> dict[str, list[str]]:
+    """Genes of each list, each gene once; one list is called ``"genes"``.
+
+    Raises
+    ------
+    ParameterError
+        If they are no names, or a list is empty.
+    """
     given = genes if isinstance(genes, Mapping) else {"genes": genes}
     named: dict[str, list[str]] = {}
     for name, own in given.items():
@@ -114,7 +121,14 @@ def _named_lists(genes: Any) -> dict[str, list[str]]:
     return named
 
 
-def _within(named: dict[str, list[str]], background: np.ndarray) -> np.ndarray:
+def within(named: dict[str, list[str]], background: np.ndarray) -> np.ndarray:
+    """Boolean (q, g): which genes of the background are in each list; logs how many are not there.
+
+    Raises
+    ------
+    InputError
+        If a list has no gene there.
+    """
     lists = np.array([np.isin(background, own) for own in named.values()])
     for (name, own), row in zip(named.items(), lists, strict=True):
         if not row.any():

@@ -70,7 +70,7 @@ class Found(NamedTuple):
         described: dict[str, Any] = {
             "results": self.results,
             "sets": members(self.sets, self.genes),
-            "params": {**params, "version": __version__, "seed": seed},
+            "params": {**params, "version": __version__, "seed": seed if seed < 2**63 else str(seed)},
         }
         if self.ranking is not None:
             described["ranking"] = {
@@ -100,9 +100,8 @@ def members(sets: MeasuredSets, genes: np.ndarray) -> pd.DataFrame:
     )
 
 
-def flag(results: pd.DataFrame, denoised: bool, what: str) -> None:
-    """Write the column, and log what it means where it is true."""
-    results["post_denoising"] = np.full(len(results), denoised)
+def warn(denoised: bool, what: str) -> None:
+    """Log what ``post_denoising`` means, where it is true."""
     if denoised:
         note(
             "%s: the values tested are denoised, which makes p-values too small; calibrate=True adds honest ones", what
@@ -126,7 +125,9 @@ def tested(table: AnnData, request: Request) -> Found:
     if request.calibrate and found.ranking is not None:
         null = _null(table, request, found.ranking)
         calibration.add_calibrated(results, calibration.calibrated_lists(null, found.lists, sets.member))
-    flag(results, found.ranking is not None and found.ranking.denoised, "enrich")
+    denoised = found.ranking is not None and found.ranking.denoised
+    results["post_denoising"] = np.full(len(results), denoised)
+    warn(denoised, "enrich")
     return Found(results, sets, found.genes)
 
 
@@ -154,7 +155,8 @@ def walked(table: AnnData, request: Request) -> Found:
     if request.calibrate:
         null = _null(table, request, ranking)
         calibration.add_calibrated(results, calibration.calibrated_rankings(null, sets.member, request.weight))
-    flag(results, ranking.denoised, "enrich")
+    results["post_denoising"] = np.full(len(results), ranking.denoised)
+    warn(ranking.denoised, "enrich")
     return Found(results, sets, ranking.genes, ranking=ranking)
 
 
