@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_LONG = 4
+# letters that fit side by side below a panel
+_WIDE = 45
 # scanpy's plots leave out connectivities below
 _THRESHOLD = 0.01
 
@@ -102,7 +103,7 @@ def _clear(places: np.ndarray, start: int, end: int) -> bool:
 
 def _upright(groups: pd.DataFrame) -> bool:
     longest = max(map(len, map(str, groups["group"])))
-    return longest * len(groups) > 45
+    return longest * len(groups) > _WIDE
 
 
 def draw_groups(ax: Axes, record: Any, time: np.ndarray, labels: pd.Categorical, colors: dict[str, str]) -> None:
@@ -114,7 +115,7 @@ def draw_groups(ax: Axes, record: Any, time: np.ndarray, labels: pd.Categorical,
     for body, name in zip(drawn["bodies"], names, strict=True):
         body.set(facecolor=colors[name], edgecolor="0.3", linewidth=0.6, alpha=1.0)
     ax.scatter(range(len(names)), [np.median(part) for part in spread], marker="_", color="black", s=60, zorder=3)
-    crowded = max(map(len, names)) > _LONG or sum(map(len, names)) > 30
+    crowded = max(map(len, names)) * len(names) > _WIDE
     ax.set_xticks(range(len(names)), names, rotation=90 if crowded else 0, fontsize=8)
     ax.set(ylabel="pseudotime", title="pseudotime in each group")
     ax.spines[["top", "right"]].set_visible(False)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # from here on scanpy takes a component for a sign of disconnected parts
 SLOW = 0.9994
-_FRAGMENT = 0.01
+FRAGMENT = 0.01
+"""Share of the spots below which a part of the tissue is a fragment."""
 _CLOSEST = 1e-6
 _VERY_END = 5
 
@@ -34,7 +35,7 @@ def dpt_coordinates(eigenvalues: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         Eigenvectors, float (n, k).
     """
     eigenvalues, vectors = np.asarray(eigenvalues, dtype=np.float64), np.asarray(vectors, dtype=np.float64)
-    unstretched = (eigenvalues >= SLOW) & (spots_of(vectors) < _FRAGMENT * len(vectors))
+    unstretched = (eigenvalues >= SLOW) & (spots_of(vectors) < FRAGMENT * len(vectors))
     unstretched[0] = True
     gain = np.where(unstretched, 1.0, eigenvalues / np.maximum(1 - eigenvalues, _CLOSEST))
     return vectors * gain

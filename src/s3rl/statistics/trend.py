@@ -77,6 +77,7 @@ def explained(time: np.ndarray, values: np.ndarray, *, n_knots: int, seed: int) 
 
     folds = KFold(_FOLDS, shuffle=True, random_state=seed % 2**32)
     predicted = cross_val_predict(_model(time, n_knots), time[:, None], values, cv=folds)
+    predicted = predicted.reshape(values.shape)  # scikit-learn makes a vector of one column
     total = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
     scale = (values**2).sum(axis=0)
     varies = total > 1e-12 * np.maximum(scale, np.finfo(np.float64).tiny)
@@ -86,7 +87,8 @@ def explained(time: np.ndarray, values: np.ndarray, *, n_knots: int, seed: int) 
 
 def trend(time: np.ndarray, values: np.ndarray, at: np.ndarray, *, n_knots: int) -> np.ndarray:
     """The same trend fitted to all spots: float64 (len(at), m) at the times ``at``."""
-    return np.asarray(_model(time, n_knots).fit(time[:, None], values).predict(at[:, None]), dtype=np.float64)
+    found = _model(time, n_knots).fit(time[:, None], values).predict(at[:, None])
+    return np.asarray(found, dtype=np.float64).reshape(len(at), values.shape[1])
 
 
 def _model(time: np.ndarray, n_knots: int) -> Pipeline:

@@ -41,7 +41,8 @@ def trajectory(
     """Order spots by pseudotime from a root, find where it ends, with which probability, and the genes that follow it.
 
     The neighbours of the embedding (:func:`scanpy.pp.neighbors`, exact) are mixed with a tenth of neighbours in the
-    tissue, which keeps the graph in one piece. On them:
+    tissue, which keeps the graph in one piece; parts of less than 1 % of the spots that are left over are joined to the
+    spots they are most similar to. On them:
 
     1. a diffusion map (:func:`scanpy.tl.diffmap`) and the distance from the root in it, diffusion pseudotime. Where no
        eigenvalue but the first reaches .9994 this is :func:`scanpy.tl.dpt`; slower components are kept here, since
@@ -120,7 +121,7 @@ def trajectory(
     ParameterError
         If a terminal state is where the trajectory starts, or an argument is out of its range.
     GraphError
-        If the neighbours fall into parts.
+        If the neighbours fall into parts of 1 % of the spots or more.
     InputError
         If the embedding or the pseudotime are not finite numbers.
     CountsError

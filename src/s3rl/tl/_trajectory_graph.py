@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from s3rl._log import note
 from s3rl._slots.states import quiet_library
 from s3rl.errors import GraphError, MissingExtraError
-from s3rl.statistics.pseudotime import distance_from, dpt_coordinates, ends, outermost
+from s3rl.statistics.pseudotime import FRAGMENT, distance_from, dpt_coordinates, ends, outermost
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-_FRAGMENTS = 5
+_SHOWN = 5
 
 
 class Groups(NamedTuple):
@@ -66,24 +67,40 @@ def add_space(apart: AnnData, spatial: sp.csr_matrix, weight: float) -> None:
     apart.obsp["connectivities"] = sp.csr_matrix((1 - weight) * own + weight * scale * spatial, dtype=np.float32)
 
 
-def check_connected(apart: AnnData, spatial_weight: float) -> None:
-    """Refuse neighbours that fall into parts: there is no way from the root to the other ones.
+def join_parts(apart: AnnData, spatial_weight: float) -> None:
+    """Join small parts of the neighbours to the largest one, each of their spots to the most similar spot there.
 
     Raises
     ------
     GraphError
-        If they do.
+        If another part has one spot in a hundred or more: there is no way from one to the other.
     """
-    count, part = sp.csgraph.connected_components(apart.obsp["connectivities"], directed=False)
+    from sklearn.neighbors import NearestNeighbors
+
+    weights = apart.obsp["connectivities"]
+    count, part = sp.csgraph.connected_components(weights, directed=False)
     if count == 1:
         return
-    sizes = np.sort(np.bincount(part))[::-1]
-    shown = ", ".join(map(str, sizes[:_FRAGMENTS])) + (", ..." if count > _FRAGMENTS else "")
+    sizes = np.bincount(part)
+    _refuse_parts(np.sort(sizes)[::-1], spatial_weight)
+    main, strays = np.flatnonzero(part == sizes.argmax()), np.flatnonzero(part != sizes.argmax())
+    note("%d spots in %d parts are joined to the most similar spots of the rest", len(strays), count - 1)
+    values = apart.obsm["X"]
+    nearest = NearestNeighbors(n_neighbors=1).fit(values[main]).kneighbors(values[strays], return_distance=False)
+    bridge = np.full(len(strays), weights.data.mean())
+    new = sp.csr_matrix((bridge, (strays, main[nearest[:, 0]])), shape=weights.shape, dtype=np.float32)
+    apart.obsp["connectivities"] = sp.csr_matrix(weights + new + new.T, dtype=np.float32)
+
+
+def _refuse_parts(sizes: np.ndarray, spatial_weight: float) -> None:
+    if sizes[1] < FRAGMENT * sizes.sum():
+        return
+    shown = ", ".join(map(str, sizes[:_SHOWN])) + (", ..." if len(sizes) > _SHOWN else "")
     more = "" if spatial_weight else ", params={'spatial_weight': 0.1} to join neighbours in the tissue"
     raise GraphError(
         "falls into parts, and no pseudotime leads from one to another",
         key="neighbours of the embedding",
-        found=f"{count} parts of {shown} spots",
+        found=f"{len(sizes)} parts of {shown} spots",
         fix=f"pass params={{'n_neighs': 30}} or more{more}; or take one part: adata[...].copy()",
     )
 

@@ -114,7 +114,7 @@ def follow(table: AnnData, plan: Plan, method: str, wanted: bool) -> TrajectoryR
     groups = graph.groups_of(apart, plan.labels)
     if plan.spatial is not None:
         graph.add_space(apart, plan.spatial, params.spatial_weight)
-    graph.check_connected(apart, params.spatial_weight)
+    graph.join_parts(apart, params.spatial_weight)
     root, time = _time(apart, groups, plan, method)
     ends = _ends(apart, groups, time, plan)
     found = fates_of(apart, time, list(ends.values()), params.connectivity_weight) if wanted else None
