@@ -24,6 +24,10 @@ class DeconvolveParams(Parameters):
     unit
         ``"cells"`` divides by the mean total count of each type, so that proportions count cells; it needs a reference
         of raw counts. ``"rna"`` leaves shares of the RNA.
+    denoise
+        How denoised expression is taken. ``"shares"``: the linear denoiser on the embedding of the model, on shares of
+        counts; ``"logarithms"``: the layer itself without its logarithm (the paper), which is worse, since a mean of
+        logarithms is far below the logarithm of the mean where counts are few.
     n_metacells
         Groups of alike cells in each type, at least three cells in each; for ``"contrastive"``.
     contrast
@@ -63,6 +67,7 @@ class DeconvolveParams(Parameters):
     n_genes: int = 2000
     gene_effects: bool = True
     unit: Literal["cells", "rna"] = "cells"
+    denoise: Literal["shares", "logarithms"] = "shares"
     n_metacells: int = 10
     contrast: float = 0.5
     temperature: float = 1.0
@@ -92,6 +97,7 @@ _RANGES: dict[str, Range] = {
     **dict.fromkeys(("temperature", "learning_rate"), real(1e-8)),
     **dict.fromkeys(("gene_effects",), one_of(True, False)),
     "unit": one_of("cells", "rna"),
+    "denoise": one_of("shares", "logarithms"),
     "noise": one_of("poisson", "gaussian"),
     "phi": (_correlation, "None or a number from 0 to less than 1"),
 }

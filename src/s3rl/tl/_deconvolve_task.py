@@ -9,6 +9,8 @@ import scipy.sparse as sp
 
 from s3rl._log import note
 from s3rl._slots.neighbors import spatial_graph_of
+from s3rl._slots.post_denoising import is_denoised, readout_of
+from s3rl._slots.table import slot_of
 from s3rl.errors import InputError
 from s3rl.tl._deconvolve_input import (
     CellTypes,
@@ -20,6 +22,7 @@ from s3rl.tl._deconvolve_input import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
     from s3rl.deconvolution.params import DeconvolveParams
@@ -74,14 +77,14 @@ def task_of(
     types = cell_types_of(reference, cell_type_key, params.min_cells)
     genes = shared_genes(table, reference)
     graph = spatial_graph_of(table, connectivity_key)
-    spots = shares_of(table, genes, layer=layer)
+    spots = _spots_of(table, genes, layer, params.denoise)
     cells = shares_of(reference, genes, owner="reference.")
     means = signatures(cells.values, types.codes, len(types.names))
-    seen = (np.asarray(spots.values.sum(axis=0)).ravel() > 0) & (means.sum(axis=0) > 0)
+    seen = (spots.sum(axis=0) > 0) & (means.sum(axis=0) > 0)
     _check_genes(seen, len(types.names), len(genes))
     among = means[:, seen] / means[:, seen].sum(axis=1, keepdims=True)
     keep = np.flatnonzero(seen)[telling_genes(among, params.n_genes)]
-    dense = _of_sum_one(table, spots.values[:, keep].toarray())
+    dense = _of_sum_one(table, spots[:, keep])
     means, chosen = means[:, keep], sp.csr_matrix(cells.values[:, keep])
     if params.gene_effects:
         effects = gene_effects(dense.mean(axis=0, dtype=np.float64), means)
@@ -89,6 +92,19 @@ def task_of(
         chosen = sp.csr_matrix(chosen @ sp.diags(effects), dtype=np.float32)
     sizes, unit = _sizes(cells, types, params.unit)
     return Task(dense, chosen, means, types, genes[keep].astype(str).tolist(), graph, sizes, unit)
+
+
+def _spots_of(table: AnnData, genes: pd.Index, layer: str | None, denoise: str) -> np.ndarray:
+    """Float32 (n, g): shares of the genes in the spots, denoised where the layer is."""
+    if denoise == "logarithms" or not is_denoised(table, layer):
+        return shares_of(table, genes, layer=layer).values.toarray()
+    slot_of(table, "layers", str(layer), fix="s3.tl.s3rl(adata, n_domains), or pass layer=None to use X")
+    smooth = readout_of(table, layer).smooth
+    record = table.uns.get(layer, {})
+    source = record["input"].get("layer") if "input" in record else None
+    shares = shares_of(table, genes, layer=source).values
+    note("proportions follow the denoised expression: they show regions, and less of single spots than X does")
+    return np.maximum(smooth(shares), 0.0).astype(np.float32)
 
 
 def _check_genes(seen: np.ndarray, n_types: int, n_shared: int) -> None:
