@@ -84,8 +84,9 @@ def test_call_law(qualified):
     assert not set(kinds) & set(VARIADIC)
     assert sum(kind in POSITIONAL for kind in kinds) <= 3  # the data, and at most two names or numbers
     if not qualified.startswith("datasets."):
-        # what is joined is not one object yet
-        assert next(iter(parameters)) in ({"slices"} if qualified == "pp.join_slices" else {"data", "sdata"})
+        # what is joined or compared is not one object
+        firsts = {"pp.join_slices": {"slices"}, "tl.compare_ligrec": {"raw"}}
+        assert next(iter(parameters)) in firsts.get(qualified, {"data", "sdata"})
     for name, default in (("copy", False), ("progress", True), ("device", "auto"), ("table_key", None)):
         if name in parameters:
             assert parameters[name].kind is KEYWORD_ONLY

@@ -1,0 +1,92 @@
+"""Linear denoisers of a model's layer, each blind to the genes that it denoises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from s3rl import _keys
+from s3rl._log import note
+from s3rl._slots.embedding import embedding_of
+from s3rl._slots.layers import Expression, expressions_of
+from s3rl._slots.model import modelled_genes
+from s3rl._slots.post_denoising import is_denoised, readout_of
+from s3rl.statistics.crossfit import crossfit, halves
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from s3rl.statistics.readout import Readout
+
+_COMPONENTS = 20
+_STRENGTH = 1.0
+_FEWEST = 4
+
+
+class Blind(NamedTuple):
+    """Two denoisers and the genes that each is blind to.
+
+    Attributes
+    ----------
+    half
+        Int64 (g,): which denoiser a gene is denoised with.
+    readouts
+        The two.
+    """
+
+    half: np.ndarray
+    readouts: tuple[Readout, Readout]
+
+
+def blind_readouts_of(table: AnnData, layer: str, connectivity_key: str, *, seed: int) -> Blind:
+    """Denoisers on the embedding of the model that made ``layers[layer]``.
+
+    The components are principal components of the expression that the model has read, as they are and diffused over
+    the spatial graph where there is one. Where a half has fewer than four genes, both denoisers are the plain one.
+
+    Raises
+    ------
+    MissingKeyError
+        If there is no embedding.
+    InputError
+        If it is not finite numbers.
+    """
+    half = halves(table.n_vars, seed)
+    modelled = modelled_genes(table)
+    if min(np.bincount(half[modelled], minlength=2)) < _FEWEST:
+        note("too few genes to divide: each has helped to make the denoiser that it is calibrated with")
+        plain = readout_of(table, layer)
+        return Blind(half, (plain, plain))
+    keys = _keys.ModelKeys(layer) if is_denoised(table, layer) else _keys.ModelKeys()
+    embedding = embedding_of(table, keys.embedding, fix="s3.tl.s3rl(adata, n_domains)")
+    expression = input_of(table, layer)
+    graph = table.obsp.get(_keys.connectivities_of(connectivity_key))
+    first, second = (
+        crossfit(embedding, _components(expression, modelled[half[modelled] != own], graph, seed)) for own in (0, 1)
+    )
+    return Blind(half, (first, second))
+
+
+def input_of(table: AnnData, layer: str) -> Expression:
+    """The expression that the model which made ``layers[layer]`` has read; ``X`` where that is not known."""
+    entry = table.uns.get(_keys.ModelKeys(layer).uns, {})
+    given = entry.get("input", {}) if hasattr(entry, "get") else {}
+    found = given.get("layer") if hasattr(given, "get") else None
+    return expressions_of(table, [str(found) if isinstance(found, str) and found in table.layers else None])[0]
+
+
+def _components(expression: Expression, genes: np.ndarray, graph: sp.spmatrix | None, seed: int) -> np.ndarray:
+    """Float64 (n, k): leading components of some genes, and the same diffused in space."""
+    import torch
+
+    from s3rl.fit.consensus import principal_components
+    from s3rl.nn import Diffusion
+
+    own = principal_components(sp.csr_matrix(expression.values[:, genes]), _COMPONENTS, seed=seed)
+    if graph is None:
+        return own.astype(np.float64)
+    joined = sp.csr_matrix(sp.csr_matrix(graph) + sp.csr_matrix(graph).T != 0, dtype=np.float32)
+    smooth = Diffusion.on(joined, _STRENGTH).apply(torch.from_numpy(own)).numpy()
+    return np.hstack([own, smooth]).astype(np.float64)

@@ -1,0 +1,174 @@
+"""Is a pair expressed higher in two clusters than in as many spots drawn at random? CellPhoneDB's and squidpy's test.
+
+The statistic is the sum of two group means, so every group mean is a row of weights times the expression, and permuted
+groups are permuted rows. Permutations are multiplied many at once, in batches of bounded memory. The number of hits
+does not depend on the batches: each permutation is named by its number, and values that agree to ten digits are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from s3rl.statistics.readout import Readout
+
+_MEMORY = 2**26
+# a product with a sparse matrix takes this many times longer for each entry than one with a dense matrix
+_SPARSE_COST = 20
+_EQUAL = 1e-10
+
+
+class Part(NamedTuple):
+    """Some genes, and how their group means are taken.
+
+    Attributes
+    ----------
+    values
+        Float (n, g), dense or sparse.
+    weights
+        Float64 (c, n): rows that give the means of the groups.
+    """
+
+    values: np.ndarray | sp.spmatrix
+    weights: np.ndarray
+
+
+class Trials(NamedTuple):
+    """Which pairs of genes are tested between which clusters.
+
+    Attributes
+    ----------
+    ligand, receptor
+        Int64 (p,): columns of the two genes.
+    source, target
+        Int64 (k,): clusters of the two genes.
+    chosen
+        Bool (k, p).
+    """
+
+    ligand: np.ndarray
+    receptor: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    chosen: np.ndarray
+
+
+def group_weights(codes: np.ndarray, n_groups: int, denoiser: Readout | None = None) -> np.ndarray:
+    """Float64 (c, n): rows that give the mean over a group, after ``denoiser`` if there is one.
+
+    Parameters
+    ----------
+    codes
+        Int (n,): group of each spot, -1 for none.
+    """
+    weights = np.zeros((n_groups, codes.size))
+    inside = np.flatnonzero(codes >= 0)
+    weights[codes[inside], inside] = 1.0 / np.bincount(codes[inside], minlength=n_groups)[codes[inside]]
+    return weights if denoiser is None else denoiser.smooth(weights.T).T
+
+
+def group_means(
+    values: np.ndarray | sp.spmatrix, weights: np.ndarray, *, memory: int = _MEMORY, above_zero: bool = False
+) -> np.ndarray:
+    """Float64 (c, g): ``weights @ values``, or the same of whether values are above zero.
+
+    Parameters
+    ----------
+    values
+        Float (n, g), dense or sparse.
+    weights
+        Float64 (c, n).
+    """
+    found = []
+    for block in _batches(values.shape[1], max(memory // (8 * weights.shape[1]), 1)):
+        part = values[:, block.start : block.stop]
+        part = (part > 0 if above_zero else part).astype(np.float64)
+        found.append(np.asarray((part.T @ weights.T).T))
+    return np.concatenate(found, axis=1)
+
+
+def expressed(means: np.ndarray, shares: np.ndarray, threshold: float) -> np.ndarray:
+    """Bool (c, g): where a mean is above zero and at least a share ``threshold`` of the spots are."""
+    return (means > 0) & (shares >= threshold)
+
+
+def observed(means: np.ndarray, tests: Trials) -> np.ndarray:
+    """Float64 (k, p): ``(mean of the ligand in the source + mean of the receptor in the target) / 2``."""
+    return (means[tests.source][:, tests.ligand] + means[tests.target][:, tests.receptor]) / 2
+
+
+def count_hits(
+    parts: Sequence[Part],
+    tests: Trials,
+    order_of: Callable[[int], np.ndarray],
+    n_perms: int,
+    *,
+    memory: int = _MEMORY,
+) -> np.ndarray:
+    """Permutations in which a pair reaches what was observed, int64 (k, p); 0 where it is not tested.
+
+    Parameters
+    ----------
+    parts
+        The genes; the columns of ``tests`` count through the parts.
+    tests
+        What is tested.
+    order_of
+        Permutation of ``range(n)`` by its number.
+    n_perms
+        Number of permutations.
+    memory
+        Bytes that one of the larger arrays may take.
+    """
+    n_groups, n = parts[0].weights.shape
+    seen = np.concatenate([group_means(*part, memory=memory) for part in parts], axis=1)
+    # equal up to rounding is reached: a gene with one value everywhere would else be a finding
+    limit = 2 * observed(seen, tests)
+    limit -= _EQUAL * np.abs(limit)
+    hits = np.zeros(tests.chosen.shape, dtype=np.int64)
+    rows = [np.flatnonzero(chosen) for chosen in tests.chosen]
+    widest = max(n, seen.shape[1] * n_groups, tests.ligand.size)
+    products = [(_Product(part.values, memory), part.weights) for part in parts]
+    for numbers in _batches(n_perms, max(memory // (8 * widest), 1)):
+        orders = np.stack([order_of(number) for number in numbers], axis=1)
+        # (g, b) of each group: means of the permuted group
+        means = [
+            np.concatenate([product(weights[group][orders]) for product, weights in products])
+            for group in range(n_groups)
+        ]
+        for place, (source, target) in enumerate(zip(tests.source, tests.target, strict=True)):
+            own = rows[place]
+            reached = means[source][tests.ligand[own]] + means[target][tests.receptor[own]] >= limit[place, own, None]
+            hits[place, own] += reached.sum(axis=1)
+    return hits
+
+
+def _batches(n: int, size: int) -> Iterator[range]:
+    for start in range(0, n, size):
+        yield range(start, min(start + size, n))
+
+
+class _Product:
+    """``values.T @ right`` for many ``right`` (n, m), genes a block at a time where they would not fit densely."""
+
+    def __init__(self, values: Any, memory: int) -> None:
+        n, n_genes = values.shape
+        if sp.issparse(values) and values.nnz * _SPARSE_COST < n * n_genes:
+            self._blocks = [sp.csr_matrix(values.T, dtype=np.float64)]
+            return
+        across = values.T.tocsr() if sp.issparse(values) else values.T
+        self._blocks = [across[block.start : block.stop] for block in _batches(n_genes, max(memory // (8 * n), 1))]
+        if len(self._blocks) == 1:
+            self._blocks = [_dense(self._blocks[0])]
+
+    def __call__(self, right: np.ndarray) -> np.ndarray:
+        if len(self._blocks) == 1:
+            return np.asarray(self._blocks[0] @ right)
+        return np.concatenate([_dense(block) @ right for block in self._blocks])
+
+
+def _dense(block: Any) -> np.ndarray:
+    return np.ascontiguousarray(block.toarray() if sp.issparse(block) else block, dtype=np.float64)
