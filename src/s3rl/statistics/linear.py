@@ -2,44 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy.sparse as sp
 
 from s3rl.statistics.multiple import permutation_pvalue
 from s3rl.statistics.permutations import permutation
+from s3rl.statistics.readout import Readout
 
 _BATCH = 64
 
 
 def linear_pvalues(
-    values: sp.csc_matrix, weights: np.ndarray, strata: np.ndarray, *, seed: int, count: int
+    values: sp.csc_matrix,
+    weights: np.ndarray,
+    rows: np.ndarray,
+    strata: np.ndarray,
+    denoiser: Readout | None = None,
+    *,
+    seed: int,
+    count: int,
 ) -> np.ndarray:
-    """Two-sided p-values of ``weights @ values`` where spots of a stratum could be exchanged, float64 (m,).
+    """Two-sided p-values of ``weights @ H @ values`` where the spots of a stratum could be exchanged, float64 (m,).
 
-    A statistic of denoised values ``weights @ (H @ values)`` has the weights ``H @ weights``, since H is symmetric:
-    the permuted values are denoised as the observed ones are. The expectation over all permutations is taken off.
+    Two things may have nothing to do with the place. If it is the gene, its values are exchanged before H, which for a
+    symmetric H is exchanging ``H @ weights``. If it is the weights, they are exchanged, and the gene stays the part of
+    the tissue that it is. The larger one of both p-values is returned; without H they are one and the same. The
+    expectation over all permutations is taken off.
+
+    A model has seen the genes that it denoises, so that H keeps more of them than of exchanged ones even where there is
+    nothing to keep. The observed sum is made smaller by that ratio: what is tested is the direction of ``H @ values``.
 
     Parameters
     ----------
     values
         csc_matrix (n, m): expression before denoising.
     weights
-        Float (n,).
+        Float (n,), zero but for ``rows``.
+    rows
+        Spots that are exchanged; all others stay as they are.
     strata
-        Int codes (n,).
+        Int codes, one for each of ``rows``.
+    denoiser
+        H, over all spots; None is one.
     seed, count
         Permutations; number k is the same whatever the weights.
     """
-    centred = np.asarray(weights, dtype=np.float64).copy()
-    for code in np.unique(strata):
-        centred[strata == code] -= centred[strata == code].mean()
     across = sp.csr_matrix(values.T)
-    observed = np.abs(across @ centred)
-    lengths = np.sqrt(np.asarray(values.multiply(values).sum(axis=0)).ravel())
-    slack = 1e-9 * lengths * np.linalg.norm(centred)
-    hits = np.zeros(len(observed), dtype=np.int64)
+    weights = np.asarray(weights, dtype=np.float64).copy()
+    weights[rows] = _centred(weights[rows], strata)
+    smooth = weights if denoiser is None else denoiser.smooth(weights[:, None])[:, 0]
+    of_gene, of_weights = _centred(smooth[rows], strata), weights[rows]
+    own, lengths = across[:, rows], np.sqrt(np.asarray(values.multiply(values).sum(axis=0)).ravel())
+    slack = 1e-9 * lengths * np.linalg.norm(weights)
+    kept = 1.0 if denoiser is None else _kept_by_chance(across, rows, strata, denoiser)
+    observed = [kept * np.abs(own @ of_gene) - slack, np.abs(across @ smooth) - slack]
+    hits = np.zeros((2, len(lengths)), dtype=np.int64)
+    for orders in _batches(seed, count, len(rows), strata):
+        hits[0] += (np.abs(own @ of_gene[orders]) >= observed[0][:, None]).sum(axis=1)
+        if denoiser is not None:
+            moved = denoiser.basis[rows].T @ of_weights[orders]
+            null = (across @ denoiser.basis) @ (denoiser.gain[:, None] * moved)
+            hits[1] += (np.abs(null) >= observed[1][:, None]).sum(axis=1)
+    return np.where(lengths > 0, permutation_pvalue(hits.max(axis=0), count), np.nan)
+
+
+def _kept_by_chance(across: sp.csr_matrix, rows: np.ndarray, strata: np.ndarray, denoiser: Readout) -> np.ndarray:
+    """Length over ``rows`` of a denoised gene whose spots are exchanged, over its own where that is longer, (m,)."""
+    basis, gain = denoiser.basis, denoiser.gain
+    own = basis[rows] - basis[rows].mean(axis=0)
+    gram = own.T @ own * np.outer(gain, gain)
+    part = across[:, rows]
+    fixed, spread = across @ basis - part @ basis[rows], np.zeros(across.shape[0])
+    square = part.multiply(part)
+    for code in np.unique(strata):
+        among = np.flatnonzero(strata == code)
+        there = basis[rows[among]]
+        total = np.asarray(part[:, among].sum(axis=1)).ravel()
+        fixed = fixed + np.outer(total, there.mean(axis=0))
+        variance = np.asarray(square[:, among].sum(axis=1)).ravel() - total**2 / len(among)
+        there = there - there.mean(axis=0)
+        spread += variance / max(len(among) - 1, 1) * float((gram * (there.T @ there)).sum())
+    expected = ((fixed @ gram) * fixed).sum(axis=1) + spread
+    scores = across @ basis
+    found = ((scores @ gram) * scores).sum(axis=1)
+    return np.asarray(np.sqrt(np.clip(expected / np.maximum(found, 1e-300), 0.0, 1.0)))
+
+
+def _centred(values: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Values less the mean of their stratum."""
+    codes = np.unique(strata, return_inverse=True)[1].ravel()
+    return np.asarray(values - (np.bincount(codes, values) / np.bincount(codes))[codes])
+
+
+def _batches(seed: int, count: int, n: int, strata: np.ndarray) -> Iterator[np.ndarray]:
+    """Permutations (n, b) of a few numbers at a time."""
     for start in range(0, count, _BATCH):
         numbers = range(start, min(start + _BATCH, count))
-        shuffled = np.stack([centred[permutation(seed, number, len(centred), strata)] for number in numbers], axis=1)
-        hits += (np.abs(across @ shuffled) >= (observed - slack)[:, None]).sum(axis=1)
-    return np.where(lengths > 0, permutation_pvalue(hits, count), np.nan)
+        yield np.stack([permutation(seed, number, n, strata) for number in numbers], axis=1)

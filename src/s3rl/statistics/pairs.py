@@ -46,7 +46,9 @@ def pair_pvalues(
     seed: int,
     count: int,
 ) -> np.ndarray:
-    """Two-sided p-values (m, m) of the correlation of H x_a and H x_b against that of H x_a and H x_b[permutation].
+    """Two-sided p-values (m, m) of the correlation of H x_a and H x_b against those with one of both permuted.
+
+    The larger one of permuting either is returned: it is enough that one gene has nothing to do with the tissue.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ def pair_pvalues(
 
     Returns
     -------
-    Symmetric where it matters: entry (a, b) with a < b has b permuted, and is copied to (b, a).
+    Symmetric; one on the diagonal, nan for a gene without variation.
     """
     n = values.shape[0]
     if denoiser is None:
@@ -88,8 +90,9 @@ def pair_pvalues(
     hits = np.zeros(observed.shape, dtype=np.int64)
     for number in range(count):
         hits += np.abs(fixed.T @ moved(permutation(seed, number, n, strata))) >= observed - 1e-9
-    upper = np.triu(permutation_pvalue(hits, count), 1)
-    return np.where(np.isnan(observed), np.nan, upper + upper.T + np.eye(len(observed)))
+    pvalues = permutation_pvalue(np.maximum(hits, hits.T), count)
+    np.fill_diagonal(pvalues, 1.0)
+    return np.where(np.isnan(observed), np.nan, pvalues)
 
 
 def _unit_length(columns: np.ndarray) -> np.ndarray:

@@ -132,8 +132,9 @@ def coexpression(
     -----
     Modules are communities of the edges with positive correlation, by greedy modularity (networkx). ``pvalue`` takes
     spots for independent, which neighbours are not, raw or denoised. ``pvalue_calibrated`` is that of the correlation
-    of ``H x`` and ``H y`` among those with y permuted over the spots of the group and slice before H, which is ridge
-    regression on the embedding for a denoised layer and one for others; x and y are ranks for ``"spearman"``. Two genes
+    of ``H x`` and ``H y`` among those with x, or with y, permuted over the spots of the group and slice before H, the
+    larger of the two; H is ridge regression on the embedding for a denoised layer and one for others, x and y are ranks
+    for ``"spearman"``. Two genes
     that follow the same tissue differ from that null although neither may act on the other: compare within groups.
 
     The threshold and the comparison are those of Fu et al., Adv. Sci. 2025, section 2.9.
@@ -146,7 +147,7 @@ def coexpression(
     >>> names = ["MARK-L1-1", "MARK-L1-2", "MARK-WM-1", "MARK-WM-2", "GENE1"]
     >>> s3.tl.coexpression(adata, names, layers=(None,), threshold=0.15)
     >>> adata.uns["coexpression"]["results"][["gene_1", "gene_2"]].values.tolist()
-    [['MARK-L1-1', 'MARK-L1-2'], ['MARK-WM-1', 'MARK-WM-2']]
+    [['MARK-L1-1', 'MARK-L1-2']]
     """
     from s3rl import __version__
 

@@ -144,10 +144,11 @@ def distance_gradient(
     ``pvalue`` is that of Student's t for Spearman's rho. Neighbouring spots are alike, in the raw data too, so it is
     too small for every gene with any spatial pattern. ``pvalue_spatial`` takes ``n_effective`` spots instead of ``n``,
     by Clifford, Richardson and Hémon (Biometrics 1989) on ranks. ``pvalue_calibrated`` is that of
-    ``ranks of distance @ H @ ranks of expression`` among the same with expression permuted over the spots of a group
-    and slice, where H is ridge regression on the embedding for a denoised layer, and one for others. It answers
-    whether a gene has anything to do with the place; a gene with some other pattern is not exchangeable over spots,
-    which ``pvalue_spatial`` is for. FDR is Benjamini and Hochberg's over the genes of a group and layer.
+    ``ranks of distance @ H @ ranks of expression`` among the same with expression, and among those with distance,
+    permuted over the spots of a group and slice outside of the target, the larger of the two; H is ridge regression on
+    the embedding for a denoised layer, and one for others. It allows for what H borrows. A gene with some other
+    pattern is not exchangeable over spots, which ``pvalue_spatial`` is for. FDR is Benjamini and Hochberg's over the
+    genes of a group and layer.
 
     Bands and correlations around plaques: Fu et al., Adv. Sci. 2025, section 2.9.
 
@@ -158,7 +159,7 @@ def distance_gradient(
     >>> s3.pp.normalize(adata)
     >>> s3.tl.distance_gradient(adata, ("domain", "WM"), genes=["GRAD1", "GENE1"], bands=3, layers=(None,))
     >>> adata.uns["distance_gradient"]["bands"]["band"].tolist()[:2]
-    ['inside', '47.63-312.5']
+    ['inside', '100-330.9']
     >>> adata.obs["distance_to_WM"].min()
     np.float64(0.0)
     """

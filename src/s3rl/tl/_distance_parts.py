@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from s3rl._random import stream
-from s3rl._slots.calibration import frame_of, joint_codes
+from s3rl._slots.calibration import frame_of
 from s3rl._slots.layers import Expression
 from s3rl.errors import InputError, ParameterError
 from s3rl.statistics.linear import linear_pvalues
@@ -63,7 +63,9 @@ def bands_of(distance: np.ndarray, bands: Any, *, signed: bool) -> Bands:
             "hold no spot", key="bands", found=f"edges {edges.tolist()} for distances "
             f"{distance[outside].min():.4g} to {distance[outside].max():.4g}", fix=_FIX,
         )  # fmt: skip
-    names = [f"{low:.4g}-{high:.4g}" if np.isfinite(high) else f">={low:.4g}" for low, high in _pairs(edges)]
+    names = [
+        f"{_number(low)}-{_number(high)}" if np.isfinite(high) else f">={_number(low)}" for low, high in _pairs(edges)
+    ]
     if len(set(names)) < len(names):
         names = [f"{low!r}-{high!r}" for low, high in _pairs(edges)]
     low, high = edges[:-1], edges[1:]
@@ -71,6 +73,10 @@ def bands_of(distance: np.ndarray, bands: Any, *, signed: bool) -> Bands:
         code = np.where(inside, 0, np.where(code >= 0, code + 1, -1))
         names, low, high = ["inside", *names], np.append(0.0, low), np.append(0.0, high)
     return Bands(names, low, high, code)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _pairs(edges: np.ndarray) -> list[tuple[float, float]]:
@@ -209,15 +215,11 @@ def _band_frame(expression: Expression, job: Job, means: np.ndarray, errors: np.
 
 
 def _calibrated(job: Job, before: tuple[sp.csc_matrix, Readout | None], inside: np.ndarray, number: int) -> np.ndarray:
-    """P-values of permutations (genes,): within slices, groups, and inside or outside of the target."""
+    """P-values of permutations (genes,), of the spots of a group outside of the target, within slices."""
     values, denoiser = before
-    weights, group = np.zeros(len(job.distance)), np.zeros(len(job.distance), dtype=np.int64)
-    for code, (_, rows) in enumerate(job.groups):
-        group[rows] = code + 1
     rows = job.groups[number][1]
     rows = rows[~inside[rows]]
+    weights = np.zeros(len(job.distance))
     weights[rows] = unit_ranks(job.distance[rows][:, None])[:, 0]
-    if denoiser is not None:
-        weights = denoiser.smooth(weights[:, None])[:, 0]
-    strata = joint_codes(job.slices, group, inside.astype(np.int64))
-    return linear_pvalues(sparse_ranks(values[:, job.genes]), weights, strata, seed=job.seed, count=job.permutations)
+    ranks = sparse_ranks(values[:, job.genes])
+    return linear_pvalues(ranks, weights, rows, job.slices[rows], denoiser, seed=job.seed, count=job.permutations)

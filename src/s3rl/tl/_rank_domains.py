@@ -135,9 +135,9 @@ def rank_domains(
     -----
     The test, with its correction for ties, and the fold changes are those of ``scanpy.tl.rank_genes_groups``: fold
     changes are of means of the logarithm taken back, and very large where a gene is absent from one side.
-    ``pvalue_calibrated`` is that of the difference of the two means of ``H x``, among those with x permuted over the
-    spots of the two domains before H, which is ridge regression on the embedding for a denoised layer and one for
-    others. Thresholds: Fu et al., Adv. Sci. 2025, section 4.10.
+    ``pvalue_calibrated`` is that of the difference of the two means of ``H x``, among those with x, and among those
+    with the domains, permuted over the spots of both, the larger of the two; H is ridge regression on the embedding for
+    a denoised layer and one for others. Thresholds: Fu et al., Adv. Sci. 2025, section 4.10.
 
     Examples
     --------
@@ -171,7 +171,6 @@ def rank_domains(
     say_post_denoising([expression], count)
     values = expression.values.tocsr() if sp.issparse(expression.values) else expression.values
     before, denoiser = before_denoising(table, expression) if count else (None, None)
-    before = None if before is None else before.tocsr()
     frames, summaries = [], []
     for first, second in pairs:
         two = domains[first], domains[second]

@@ -107,7 +107,7 @@ def tested(table: AnnData, values: sp.csr_matrix | np.ndarray, places: np.ndarra
 
 
 def calibrated(
-    values: sp.csr_matrix,
+    values: sp.csc_matrix,
     denoiser: Readout | None,
     places: np.ndarray,
     two: Two,
@@ -120,11 +120,9 @@ def calibrated(
     weights = np.zeros(values.shape[0])
     for sign, (_, rows) in zip((1.0, -1.0), two, strict=True):
         weights[rows] = sign / len(rows)
-    if denoiser is not None:
-        weights = denoiser.smooth(weights[:, None])[:, 0]
     rows = np.concatenate([rows for _, rows in two])
-    own = sp.csc_matrix(values[rows][:, places].astype(np.float64))
-    pvalue = linear_pvalues(own, weights[rows], codes[rows], seed=seed, count=count)
+    own = sp.csc_matrix(values[:, places].astype(np.float64))
+    pvalue = linear_pvalues(own, weights, rows, codes[rows], denoiser, seed=seed, count=count)
     return {"pvalue_calibrated": pvalue, "fdr_calibrated": fdr(pvalue)}
 
 
