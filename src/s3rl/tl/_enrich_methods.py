@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from s3rl._random import stream
 from s3rl._slots.extras import import_extra
@@ -14,7 +15,6 @@ from s3rl.statistics.preranked import preranked
 
 if TYPE_CHECKING:
     import pandas as pd
-    import scipy.sparse as sp
 
     from s3rl._slots.gene_sets import MeasuredSets
 
@@ -28,7 +28,9 @@ def over_represented(names: list[str], lists: np.ndarray, genes: np.ndarray, set
 
     test = overrepresentation(lists, sets.member)
     groups = np.repeat(np.arange(len(names)), len(sets.names))
-    shared = [sets.member.multiply(row).tocsr() for row in lists]
+    shared = [sp.csr_matrix(sets.member @ sp.diags(row.astype(np.float64))) for row in lists]
+    for own in shared:
+        own.eliminate_zeros()
     return pd.DataFrame(
         {
             "group": np.asarray(names, dtype=object)[groups],
