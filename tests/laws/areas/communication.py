@@ -12,13 +12,13 @@ TEST = {"cluster_key": "domain", "resource": PAIRS, "n_perms": 60}
 DENOISED = {**TEST, "layer": "s3rl", "calibrate": True}
 
 ROWS: tuple[Row, ...] = (
-    Row("tl.ligrec", "trained", {**TEST, "adjacent": True}, frozenset({"uns/ligrec"}), gives="tested"),
-    Row("tl.ligrec", "tested", DENOISED, frozenset({"uns/ligrec_s3rl"}), gives="tested twice", case="denoised"),
-    Row("pl.ligrec_dots", "tested", {"n_pairs": 4, "show": False}),
-    Row("pl.ligrec_heatmap", "tested", {"show": False}),
-    Row("pl.chord", "tested", {"use": "pvalue", "alpha": 0.5, "show": False}),
-    Row("pl.ligrec_quadrants", "tested twice", {"use": "pvalue", "show": False}),
-    Row("pl.radar", "tested twice", {"show": False}),
+    Row("tl.ligrec", "trained", {**TEST, "adjacent": True}, frozenset({"uns/ligrec"}), gives="interactions"),
+    Row("tl.ligrec", "interactions", DENOISED, frozenset({"uns/ligrec_s3rl"}), gives="interactions twice", case="denoised"),
+    Row("pl.ligrec_dots", "interactions", {"n_pairs": 4, "show": False}),
+    Row("pl.ligrec_heatmap", "interactions", {"show": False}),
+    Row("pl.chord", "interactions", {"use": "pvalue", "alpha": 0.5, "show": False}),
+    Row("pl.ligrec_quadrants", "interactions twice", {"use": "pvalue", "show": False}),
+    Row("pl.radar", "interactions twice", {"show": False}),
 )
 # functions that neither write slots nor draw, and the test that holds each to its own promises
 EXCEPTIONS: dict[str, str] = {
