@@ -62,7 +62,7 @@ def shares(adata: ad.AnnData, seed: int, permutations: int) -> list[dict[str, ob
     rows = []
     for target, structure in (("white matter", ("domain", "WM")), ("points", points)):
         if target == "white matter" and not has_layers(adata):
-            structure = points[:1]
+            target, structure = "one point", points[:1]
         results = s3.tl.distance_gradient(adata, structure, calibrate=permutations, rng=seed, copy=True).results
         for kind, chosen in kinds(adata).items():
             for layer in ("X", "s3rl"):
