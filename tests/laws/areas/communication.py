@@ -13,7 +13,14 @@ DENOISED = {**TEST, "layer": "s3rl", "calibrate": True}
 
 ROWS: tuple[Row, ...] = (
     Row("tl.ligrec", "trained", {**TEST, "adjacent": True}, frozenset({"uns/ligrec"}), gives="interactions"),
-    Row("tl.ligrec", "interactions", DENOISED, frozenset({"uns/ligrec_s3rl"}), gives="interactions twice", case="denoised"),
+    Row(
+        "tl.ligrec",
+        "interactions",
+        DENOISED,
+        frozenset({"uns/ligrec_s3rl"}),
+        gives="interactions twice",
+        case="denoised",
+    ),
     Row("pl.ligrec_dots", "interactions", {"n_pairs": 4, "show": False}),
     Row("pl.ligrec_heatmap", "interactions", {"show": False}),
     Row("pl.chord", "interactions", {"use": "pvalue", "alpha": 0.5, "show": False}),
