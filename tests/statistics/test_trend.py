@@ -11,6 +11,7 @@ from scipy.stats import pearsonr
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import SplineTransformer
 
+from s3rl.statistics import absorption as ab
 from s3rl.statistics import pseudotime as pt
 from s3rl.statistics import trend as tr
 
@@ -196,3 +197,36 @@ def test_unnamed_spots_do_not_take_an_end_away():
     time = np.arange(20.0)
     assert pt.leaving(weights, time, codes, 0, 3) == (0.0, 0.0)
     assert pt.latest(time, np.arange(10), 30).tolist() == [9, 8, 7, 6, 5]
+
+
+# --------------------------------------------------------------------------------------------------------- absorption
+
+
+def test_the_gamblers_ruin():
+    n, up = 30, 0.45
+    walk = sp.diags([np.full(n - 1, 1 - up), np.full(n - 1, up)], [-1, 1]).tocsr()
+    found = ab.absorption(walk, [np.array([0]), np.array([n - 1])])
+    odds = (1 - up) / up
+    np.testing.assert_allclose(found[:, 1], (odds ** np.arange(n) - 1) / (odds ** (n - 1) - 1), atol=1e-7)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("converges", [True, False])
+def test_absorption_against_a_dense_solution(converges, monkeypatch):
+    rng = np.random.default_rng(0)
+    walk = rng.random((80, 80)) * (rng.random((80, 80)) < 0.1) + np.eye(80, k=1) + np.eye(80, k=-1)
+    walk /= walk.sum(axis=1, keepdims=True)
+    ends = [np.array([3, 7]), np.array([50]), np.array([60, 61, 62])]
+    if not converges:
+        monkeypatch.setattr("scipy.sparse.linalg.gmres", lambda system, target, **_: (0 * target, 1))
+    found = ab.absorption(sp.csr_matrix(walk), ends)
+    through = np.setdiff1d(np.arange(80), np.concatenate(ends))
+    out = np.stack([walk[np.ix_(through, places)].sum(axis=1) for places in ends], axis=1)
+    expected = np.linalg.solve(np.eye(len(through)) - walk[np.ix_(through, through)], out)
+    np.testing.assert_allclose(found[through], expected, atol=1e-6)
+    assert (found[ends[2]] == [0, 0, 1]).all()
+
+
+def test_nothing_but_ends():
+    found = ab.absorption(sp.identity(3, format="csr"), [np.array([0, 2]), np.array([1])])
+    assert found.tolist() == [[1, 0], [0, 1], [1, 0]]

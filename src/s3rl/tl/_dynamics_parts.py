@@ -159,8 +159,10 @@ def _measures(table: AnnData, expression: Expression, track: Track, places: np.n
     if track.permutations:
         weights = np.zeros(table.n_obs)
         weights[track.rows] = track.time - track.time.mean()
-        weights = weights if denoiser is None else denoiser.smooth(weights[:, None])[:, 0]
-        calibrated = linear_pvalues(before, weights, track.strata, seed=track.seed, count=track.permutations)
+        strata = track.strata[track.rows]
+        calibrated = linear_pvalues(
+            before, weights, track.rows, strata, denoiser, seed=track.seed, count=track.permutations
+        )
     r2, chance, pearson, pvalue, cv = found
     return _Measures(r2, chance, pearson, pvalue, cv, calibrated)
 

@@ -50,9 +50,9 @@ def trajectory(
     2. how the groups hang together in the embedding (:func:`scanpy.tl.paga`), and their strongest tree;
     3. terminal states: those given, or the groups that are not left: where their latest spots have later neighbours,
        these are of the same group. A group's state is its latest spots;
-    4. fate probabilities of a random walk that prefers later spots: cellrank's ``PseudotimeKernel`` (soft) and
-       ``ConnectivityKernel``, and its absorption probabilities. No matrix is decomposed. With one terminal state
-       every probability is 1, and cellrank is not needed;
+    4. fate probabilities of a random walk that prefers later spots: the transitions of cellrank's ``PseudotimeKernel``
+       (soft) and ``ConnectivityKernel``, and where they are absorbed, as ``GPCCA.compute_fate_probabilities`` has it,
+       by a sparse system. With one terminal state every probability is 1, and cellrank is not needed;
     5. driver genes: Pearson correlation with the pseudotime and, with two or more terminal states, with each fate, as
        cellrank's ``compute_lineage_drivers`` (Fisher).
 

@@ -74,9 +74,10 @@ def _calibrated(
 ) -> np.ndarray:
     """P-values (lineages, genes) of the covariance, where the values before denoising change places over the spots."""
     raw, denoiser = before_denoising(table, expression)
-    weights = values - values.mean(axis=0)
-    weights = weights if denoiser is None else denoiser.smooth(weights)
-    everywhere = np.zeros(table.n_obs, dtype=np.int64)
+    rows, strata = np.arange(table.n_obs), np.zeros(table.n_obs, dtype=np.int64)
     return np.stack(
-        [linear_pvalues(raw[:, genes], weight, everywhere, seed=seed, count=permutations) for weight in weights.T]
+        [
+            linear_pvalues(raw[:, genes], weights, rows, strata, denoiser, seed=seed, count=permutations)
+            for weights in (values - values.mean(axis=0)).T
+        ]
     )

@@ -84,7 +84,7 @@ def join_parts(apart: AnnData, spatial_weight: float) -> None:
     sizes = np.bincount(part)
     _refuse_parts(np.sort(sizes)[::-1], spatial_weight)
     main, strays = np.flatnonzero(part == sizes.argmax()), np.flatnonzero(part != sizes.argmax())
-    note("%d spots in %d parts are joined to the most similar spots of the rest", len(strays), count - 1)
+    note("%d spots in small parts (%d) are joined to the spots of the rest they resemble", len(strays), count - 1)
     values = apart.obsm["X"]
     nearest = NearestNeighbors(n_neighbors=1).fit(values[main]).kneighbors(values[strays], return_distance=False)
     bridge = np.full(len(strays), weights.data.mean())
