@@ -6,6 +6,8 @@ __getattr__, __dir__, __all__ = _attach(
     __name__,
     {
         "simulated_cortex": "_simulated_cortex",
+        "simulated_tumour": "_simulated_tumour",
+        "simulated_tumour_reference": "_simulated_tumour_reference",
         "CortexParams": "_params",
         "fetch_h5ad": "_fetch_h5ad",
         "write_spaceranger": "_write_spaceranger",
