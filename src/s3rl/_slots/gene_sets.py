@@ -70,7 +70,7 @@ def gene_sets_of(gene_sets: str | PathLike[str] | Mapping[str, Iterable[str]]) -
 
 def _is_path(text: str) -> bool:
     path = Path(text)
-    return path.suffix.lower() in {".gmt", ".txt", ".tsv"} or len(path.parts) > 1 or path.exists()
+    return bool(text) and (path.suffix.lower() in {".gmt", ".txt", ".tsv"} or len(path.parts) > 1 or path.exists())
 
 
 def _of_mapping(given: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:

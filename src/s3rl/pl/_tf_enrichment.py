@@ -32,7 +32,7 @@ def tf_enrichment(
     kind: str = "factors",
     names: str | Sequence[str] | None = None,
     groups: str | Sequence[str] | None = None,
-    of: str = "expression",
+    of: str | None = None,
     n_top: int = 8,
     max_fdr: float = 0.05,
     table_key: str | None = None,
@@ -61,7 +61,7 @@ def tf_enrichment(
     groups
         Groups, or metagenes, to draw.
     of
-        For correlations, ``"expression"`` or ``"activity"`` of the regulators.
+        For correlations, ``"expression"`` or ``"activity"`` of the regulators; None is the first that there is.
     n_top
         How many of each group where ``names`` is None.
     max_fdr
@@ -139,7 +139,7 @@ def _tests(
     return bars(one, rows, ax, label)[0]
 
 
-def _of(results: pd.DataFrame, of: str) -> pd.DataFrame:
+def _of(results: pd.DataFrame, of: str | None) -> pd.DataFrame:
     return results[(results["of"] == pick(results["of"], of, "of")[0]).to_numpy()]
 
 

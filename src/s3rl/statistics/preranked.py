@@ -29,9 +29,15 @@ class Preranked(NamedTuple):
     pvalue: np.ndarray
 
 
-def preranked(
-    scores: np.ndarray, found: np.ndarray, sizes: np.ndarray, *, n_perms: int, weight: float, draw: np.random.Generator
-) -> Preranked:
+def random_places(genes: int, widest: int, count: int, draw: np.random.Generator) -> np.ndarray:
+    """Places of ``widest`` different genes of ``genes``, int32 (count, widest), for all rankings of these genes."""
+    places = np.empty((count, widest), dtype=np.int32)
+    for row in places:
+        row[:] = draw.choice(genes, widest, replace=False)
+    return places
+
+
+def preranked(scores: np.ndarray, found: np.ndarray, sizes: np.ndarray, places: np.ndarray, weight: float) -> Preranked:
     """Compare enrichment scores with those of random sets.
 
     Parameters
@@ -40,16 +46,12 @@ def preranked(
         Float (g,), from the highest to the lowest.
     found, sizes
         Enrichment score (t,) and number of genes (t,) of each set.
-    n_perms
-        Random sets of each size.
+    places
+        Places of random genes (m, k), k at least the largest size: :func:`random_places`.
     weight
         Exponent of the scores.
-    draw
-        Generator of the random sets.
     """
     power = np.abs(np.asarray(scores, dtype=np.float64)) ** weight
-    widest = int(sizes.max())
-    places = np.array([draw.choice(len(power), widest, replace=False) for _ in range(n_perms)])
     nes, pvalue = np.empty(len(found)), np.empty(len(found))
     for size in np.unique(sizes):
         null = _scores(np.sort(places[:, :size], axis=1), power)
@@ -57,7 +59,7 @@ def preranked(
             same = null[null * found[row] > 0]
             nes[row] = found[row] / (np.abs(same).mean() if same.size else np.abs(null).mean())
             tail = min((null >= found[row] - 1e-12).sum(), (null <= found[row] + 1e-12).sum())
-            pvalue[row] = min(1.0, 2 * float(permutation_pvalue(tail, n_perms)))
+            pvalue[row] = min(1.0, 2 * float(permutation_pvalue(tail, len(places))))
     return Preranked(nes, pvalue)
 
 

@@ -37,9 +37,11 @@ class EnrichParams(Parameters):
         with the highest score.
     min_size, max_size
         Sets with fewer or more measured genes are left out.
+    n_random_sets
+        Random sets of each size for ``"gsea"``; p-values begin at ``2 / (1 + n_random_sets)``, so that collections of
+        thousands need more.
     n_perms
-        Random sets of each size for ``"gsea"``, whose p-values begin at ``2 / (1 + n_perms)``; permutations of the
-        spots for ``calibrate``.
+        Permutations of the spots for ``calibrate``.
     weight
         Exponent of the ranking score; None is the usual one, 1 for ``"gsea"`` and ``"gsva"`` and 0.25 for
         ``"ssgsea"``.
@@ -61,6 +63,7 @@ class EnrichParams(Parameters):
     n_markers: int = 300
     min_size: int = 10
     max_size: int = 500
+    n_random_sets: int = 10_000
     n_perms: int = 1000
     weight: float | None = None
 
@@ -72,6 +75,7 @@ class EnrichParams(Parameters):
                 "n_markers": whole(1),
                 "min_size": whole(1),
                 "max_size": whole(1),
+                "n_random_sets": whole(1),
                 "n_perms": whole(1),
                 "weight": (lambda v: v is None or real(0.0)[0](v), "None or a number, 0 or more"),
             }

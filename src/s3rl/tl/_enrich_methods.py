@@ -11,7 +11,7 @@ from s3rl._random import stream
 from s3rl._slots.extras import import_extra
 from s3rl.statistics.multiple import fdr
 from s3rl.statistics.overrepresentation import overrepresentation
-from s3rl.statistics.preranked import preranked
+from s3rl.statistics.preranked import preranked, random_places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ def ranked(
     genes: np.ndarray,
     sets: MeasuredSets,
     *,
-    n_perms: int,
+    n_random: int,
     weight: float,
     seed: int,
 ) -> pd.DataFrame:
@@ -72,6 +72,8 @@ def ranked(
 
     gseapy = import_extra("gseapy", "enrichment")
     parts = []
+    sizes = np.diff(sets.member.indptr)
+    places = random_places(len(genes), int(sizes.max()), n_random, stream(seed))
     for group, row in enumerate(scores):
         order = np.argsort(-row, kind="stable")
         place = np.empty(len(order), dtype=np.int64)
@@ -82,10 +84,7 @@ def ranked(
             ascending=None, outdir=None, no_plot=True, threads=1, seed=0,
         )  # fmt: skip
         part = _of_ranking(names[group], walked.results, genes[order], sets)
-        chance = preranked(
-            row[order], part["score"].to_numpy(), part["size"].to_numpy(),
-            n_perms=n_perms, weight=weight, draw=stream(seed, group),
-        )  # fmt: skip
+        chance = preranked(row[order], part["score"].to_numpy(), sizes, places, weight)
         part["nes"], part["pvalue"], part["fdr"] = chance.nes, chance.pvalue, fdr(chance.pvalue)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)

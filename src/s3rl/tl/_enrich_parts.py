@@ -150,7 +150,7 @@ def walked(table: AnnData, request: Request) -> Found:
     sets = _sets(request, ranking.genes)
     results = ranked(
         ranking.groups, ranking.scores, ranking.genes, sets,
-        n_perms=request.params.n_perms, weight=request.weight, seed=request.seed,
+        n_random=request.params.n_random_sets, weight=request.weight, seed=request.seed,
     )  # fmt: skip
     if request.calibrate:
         null = _null(table, request, ranking)
