@@ -40,10 +40,8 @@ def test_linear_pvalues_are_those_of_a_loop_that_denoises_every_permutation():
 
         many = [permutation(9, k, 40, strata) for k in range(6000)]
         middle = np.mean([with_values(order) for order in many])
-        length = np.mean([np.var((H @ np.concatenate([x[rows][order], x[40:]]))[rows]) for order in many])
-        kept = min(np.sqrt(length / max(np.var((H @ x)[rows]), 1e-12)), 1)
         null = np.array([with_values(np.argsort(order)) for order in numbers])
-        hits = (np.abs(null - middle) >= kept * np.abs(weights @ H @ x - middle)).sum()
+        hits = (np.abs(null - middle) >= np.abs(weights @ H @ x - middle)).sum()
         of_weights = np.array([with_weights(order) for order in numbers])
         others = (np.abs(of_weights) >= np.abs(weights @ H @ x)).sum()
         assert found[gene] == pytest.approx((1 + max(hits, others)) / 71, abs=2.1 / 71)
@@ -55,30 +53,14 @@ def test_linear_pvalues_are_uniform_whichever_of_both_has_nothing_to_do_with_the
     everywhere, once = np.arange(N), np.zeros(N, dtype=int)
     noise = sp.csc_matrix(rng.poisson(1.0, size=(N, 400)).astype(float))
     p = linear_pvalues(noise, DENOISER.basis[:, 1], everywhere, once, DENOISER, seed=0, count=199)
-    assert (p < 0.05).mean() < 0.085
+    assert 0.02 < (p < 0.05).mean() < 0.085
     p = linear_pvalues(noise, DENOISER.basis[:, 1], everywhere, once, seed=0, count=199)
     assert 0.02 < (p < 0.05).mean() < 0.085
     patterns = sp.csc_matrix(DENOISER.basis[:, 1:3] + 1)
     p = np.array([
         linear_pvalues(patterns, rng.normal(size=N), everywhere, once, DENOISER, seed=k, count=99) for k in range(200)
     ])  # fmt: skip
-    assert (p < 0.05).mean() < 0.09
-
-
-def test_a_model_that_has_seen_the_genes_finds_nothing_in_noise():
-    """Principal components of noise keep more of it than of exchanged noise; a sum of the plain kind would say so."""
-    rng = np.random.default_rng(2)
-    noise = rng.normal(size=(120, 60)) + 10
-    components = np.linalg.svd(noise - noise.mean(axis=0))[0][:, :12]
-    seen = readout(components)
-    p = np.concatenate([
-        linear_pvalues(
-            sp.csc_matrix(noise), components @ rng.normal(size=12), np.arange(120), np.zeros(120, int), seen,
-            seed=k, count=99,
-        )
-        for k in range(6)
-    ])  # fmt: skip
-    assert (p < 0.05).mean() < 0.07
+    assert 0.01 < (p < 0.05).mean() < 0.09
 
 
 def test_raw_linear_pvalues_are_those_of_scipy():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
+from s3rl._keys import SPATIAL_NEIGHBORS
 from s3rl._log import note
-from s3rl._slots.layers import Expression, expressions_of
+from s3rl._slots.crossfit import blind_readouts_of, input_of
+from s3rl._slots.layers import Expression
 from s3rl._slots.post_denoising import readout_of
 from s3rl.errors import LabelsError, ParameterError
+from s3rl.statistics.linear import linear_pvalues
+from s3rl.statistics.rank_correlation import sparse_ranks
 from s3rl.statistics.readout import Readout
 
 if TYPE_CHECKING:
@@ -75,10 +79,67 @@ def before_denoising(table: AnnData, expression: Expression) -> tuple[sp.csc_mat
     """The values that are permuted for a layer, csc (n, g), and the denoiser that follows; None where there is none."""
     if not expression.denoised:
         return sp.csc_matrix(expression.values), None
-    record = table.uns.get(expression.layer, {})
-    described = record.get("input", {}) if hasattr(record, "get") else {}
-    source = described.get("layer") if hasattr(described, "get") else None
-    return sp.csc_matrix(expressions_of(table, (source,))[0].values), readout_of(table, expression.layer)
+    source = input_of(table, str(expression.layer))
+    return sp.csc_matrix(source.values), readout_of(table, expression.layer)
+
+
+class Before(NamedTuple):
+    """Values before denoising, and denoisers that have not seen them.
+
+    Attributes
+    ----------
+    values
+        csc_matrix (n, g).
+    half
+        Int64 (g,): which denoiser a gene is denoised with.
+    denoisers
+        None where there is none.
+    """
+
+    values: sp.csc_matrix
+    half: np.ndarray
+    denoisers: tuple[Readout | None, ...]
+
+    def pvalues(
+        self,
+        genes: np.ndarray,
+        weights: np.ndarray,
+        rows: np.ndarray,
+        strata: np.ndarray,
+        *,
+        ranks: bool,
+        seed: int,
+        count: int,
+    ) -> np.ndarray:
+        """P-values (m,) of weighted sums of denoised genes, or of their ranks, by permutations of ``rows``."""
+        found = np.full(len(genes), np.nan)
+        for number, denoiser in enumerate(self.denoisers):
+            own = np.flatnonzero(self.half[genes] == number)
+            if not len(own):
+                continue
+            values = self.values[:, genes[own]]
+            values = sparse_ranks(values) if ranks else values.astype(np.float64)
+            found[own] = linear_pvalues(values, weights, rows, strata, denoiser, seed=seed, count=count)
+        return found
+
+
+def blind_before(
+    table: AnnData, expression: Expression, seed: int, connectivity_key: str = SPATIAL_NEIGHBORS
+) -> Before:
+    """The values that are permuted for a layer, and denoisers that are blind to the genes they denoise.
+
+    Raises
+    ------
+    MissingKeyError
+        If a layer was denoised and there is no embedding.
+    InputError
+        If that is not finite numbers.
+    """
+    if not expression.denoised or expression.layer is None:
+        nothing = np.zeros(expression.values.shape[1], dtype=np.int64)
+        return Before(sp.csc_matrix(expression.values), nothing, (None,))
+    blind = blind_readouts_of(table, expression.layer, connectivity_key, seed=seed)
+    return Before(sp.csc_matrix(input_of(table, expression.layer).values), blind.half, blind.readouts)
 
 
 def joint_codes(*codes: np.ndarray) -> np.ndarray:

@@ -30,9 +30,7 @@ def linear_pvalues(
     symmetric H is exchanging ``H @ weights``. If it is the weights, they are exchanged, and the gene stays the part of
     the tissue that it is. The larger one of both p-values is returned; without H they are one and the same. The
     expectation over all permutations is taken off.
-
-    A model has seen the genes that it denoises, so that H keeps more of them than of exchanged ones even where there is
-    nothing to keep. The observed sum is made smaller by that ratio: what is tested is the direction of ``H @ values``.
+    H must not have seen the values: what they helped to make keeps more of them than of exchanged ones.
 
     Parameters
     ----------
@@ -56,8 +54,7 @@ def linear_pvalues(
     of_gene, of_weights = _centred(smooth[rows], strata), weights[rows]
     own, lengths = across[:, rows], np.sqrt(np.asarray(values.multiply(values).sum(axis=0)).ravel())
     slack = 1e-9 * lengths * np.linalg.norm(weights)
-    kept = 1.0 if denoiser is None else _kept_by_chance(across, rows, strata, denoiser)
-    observed = [kept * np.abs(own @ of_gene) - slack, np.abs(across @ smooth) - slack]
+    observed = [np.abs(own @ of_gene) - slack, np.abs(across @ smooth) - slack]
     hits = np.zeros((2, len(lengths)), dtype=np.int64)
     for orders in _batches(seed, count, len(rows), strata):
         hits[0] += (np.abs(own @ of_gene[orders]) >= observed[0][:, None]).sum(axis=1)
@@ -66,28 +63,6 @@ def linear_pvalues(
             null = (across @ denoiser.basis) @ (denoiser.gain[:, None] * moved)
             hits[1] += (np.abs(null) >= observed[1][:, None]).sum(axis=1)
     return np.where(lengths > 0, permutation_pvalue(hits.max(axis=0), count), np.nan)
-
-
-def _kept_by_chance(across: sp.csr_matrix, rows: np.ndarray, strata: np.ndarray, denoiser: Readout) -> np.ndarray:
-    """Length over ``rows`` of a denoised gene whose spots are exchanged, over its own where that is longer, (m,)."""
-    basis, gain = denoiser.basis, denoiser.gain
-    own = basis[rows] - basis[rows].mean(axis=0)
-    gram = own.T @ own * np.outer(gain, gain)
-    part = across[:, rows]
-    fixed, spread = across @ basis - part @ basis[rows], np.zeros(across.shape[0])
-    square = part.multiply(part)
-    for code in np.unique(strata):
-        among = np.flatnonzero(strata == code)
-        there = basis[rows[among]]
-        total = np.asarray(part[:, among].sum(axis=1)).ravel()
-        fixed = fixed + np.outer(total, there.mean(axis=0))
-        variance = np.asarray(square[:, among].sum(axis=1)).ravel() - total**2 / len(among)
-        there = there - there.mean(axis=0)
-        spread += variance / max(len(among) - 1, 1) * float((gram * (there.T @ there)).sum())
-    expected = ((fixed @ gram) * fixed).sum(axis=1) + spread
-    scores = across @ basis
-    found = ((scores @ gram) * scores).sum(axis=1)
-    return np.asarray(np.sqrt(np.clip(expected / np.maximum(found, 1e-300), 0.0, 1.0)))
 
 
 def _centred(values: np.ndarray, strata: np.ndarray) -> np.ndarray:

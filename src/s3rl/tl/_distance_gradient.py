@@ -9,7 +9,7 @@ import numpy as np
 
 from s3rl import _keys
 from s3rl._random import seed_of
-from s3rl._slots.calibration import before_denoising, frame_of, groups_of, permutations_of, whole_number
+from s3rl._slots.calibration import blind_before, frame_of, groups_of, permutations_of, whole_number
 from s3rl._slots.labels import categories_of
 from s3rl._slots.layers import PAIR, expressions_of, genes_of, say_post_denoising
 from s3rl._slots.table import slices_of, table_of
@@ -145,8 +145,9 @@ def distance_gradient(
     too small for every gene with any spatial pattern. ``pvalue_spatial`` takes ``n_effective`` spots instead of ``n``,
     by Clifford, Richardson and Hémon (Biometrics 1989) on ranks. ``pvalue_calibrated`` is that of
     ``ranks of distance @ H @ ranks of expression`` among the same with expression, and among those with distance,
-    permuted over the spots of a group and slice outside of the target, the larger of the two; H is ridge regression on
-    the embedding for a denoised layer, and one for others. It allows for what H borrows. A gene with some other
+    permuted over the spots of a group and slice outside of the target, the larger of the two. For a denoised layer
+    H is ridge regression on what the embedding says of it that the other half of the genes says too, since a model
+    keeps more of the genes that it has seen; for others H is one. It allows for what H borrows. A gene with some other
     pattern is not exchangeable over spots, which ``pvalue_spatial`` is for. FDR is Benjamini and Hochberg's over the
     genes of a group and layer.
 
@@ -182,7 +183,7 @@ def distance_gradient(
     names = table.var_names[places].astype(str).tolist()
     job = Job(places, names, distance, found.xy, codes, groups, sorted_in, seed, count)
     say_post_denoising(expressions, count)
-    frames = [layer_frames(one, job, before_denoising(table, one) if count else None, inside) for one in expressions]
+    frames = [layer_frames(one, job, blind_before(table, one, seed) if count else None, inside) for one in expressions]
     results, by_band = (pd.concat(parts, ignore_index=True) for parts in zip(*frames, strict=True))
     column = f"distance_to_{_name(found.name, key_added)}"
     result = DistanceGradientResult(

@@ -7,16 +7,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
 from s3rl._random import stream
-from s3rl._slots.calibration import frame_of
+from s3rl._slots.calibration import Before, frame_of
 from s3rl._slots.layers import Expression
 from s3rl.errors import InputError, ParameterError
-from s3rl.statistics.linear import linear_pvalues
 from s3rl.statistics.multiple import fdr
-from s3rl.statistics.rank_correlation import EffectiveSize, correlation_pvalue, sparse_ranks, unit_ranks
-from s3rl.statistics.readout import Readout
+from s3rl.statistics.rank_correlation import EffectiveSize, correlation_pvalue, unit_ranks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +124,7 @@ class Job(NamedTuple):
 
 
 def layer_frames(
-    expression: Expression, job: Job, before: tuple[sp.csc_matrix, Readout | None] | None, inside: np.ndarray
+    expression: Expression, job: Job, before: Before | None, inside: np.ndarray
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Correlations and means by band of one layer, for every gene and group."""
     used = [rows[~inside[rows]] for _, rows in job.groups]
@@ -214,12 +211,10 @@ def _band_frame(expression: Expression, job: Job, means: np.ndarray, errors: np.
     return frame_of(columns, ())
 
 
-def _calibrated(job: Job, before: tuple[sp.csc_matrix, Readout | None], inside: np.ndarray, number: int) -> np.ndarray:
+def _calibrated(job: Job, before: Before, inside: np.ndarray, number: int) -> np.ndarray:
     """P-values of permutations (genes,), of the spots of a group outside of the target, within slices."""
-    values, denoiser = before
     rows = job.groups[number][1]
     rows = rows[~inside[rows]]
     weights = np.zeros(len(job.distance))
     weights[rows] = unit_ranks(job.distance[rows][:, None])[:, 0]
-    ranks = sparse_ranks(values[:, job.genes])
-    return linear_pvalues(ranks, weights, rows, job.slices[rows], denoiser, seed=job.seed, count=job.permutations)
+    return before.pvalues(job.genes, weights, rows, job.slices[rows], ranks=True, seed=job.seed, count=job.permutations)

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from s3rl import _keys
 from s3rl._random import seed_of
 from s3rl._slots.calibration import (
-    before_denoising,
+    blind_before,
     fraction,
     frame_of,
     permutations_of,
@@ -136,8 +136,10 @@ def rank_domains(
     The test, with its correction for ties, and the fold changes are those of ``scanpy.tl.rank_genes_groups``: fold
     changes are of means of the logarithm taken back, and very large where a gene is absent from one side.
     ``pvalue_calibrated`` is that of the difference of the two means of ``H x``, among those with x, and among those
-    with the domains, permuted over the spots of both, the larger of the two; H is ridge regression on the embedding for
-    a denoised layer and one for others. Thresholds: Fu et al., Adv. Sci. 2025, section 4.10.
+    with the domains, permuted over the spots of both, the larger of the two. For a denoised layer H is ridge regression
+    on what the embedding says of it that the other half of the genes says too; for others it is one.
+
+    Thresholds: Fu et al., Adv. Sci. 2025, section 4.10.
 
     Examples
     --------
@@ -170,7 +172,7 @@ def rank_domains(
     places = genes_of(table, None, [expression])
     say_post_denoising([expression], count)
     values = expression.values.tocsr() if sp.issparse(expression.values) else expression.values
-    before, denoiser = before_denoising(table, expression) if count else (None, None)
+    before = blind_before(table, expression, seed, connectivity_key) if count else None
     frames, summaries = [], []
     for first, second in pairs:
         two = domains[first], domains[second]
@@ -178,7 +180,7 @@ def rank_domains(
         found["direction"] = directions(found, min_log2fc, alpha)
         found["post_denoising"] = np.full(len(places), expression.denoised)
         if before is not None:
-            found |= calibrated(before, denoiser, places, two, codes, seed=seed, count=count)
+            found |= calibrated(before, places, two, codes, seed=seed, count=count)
         frames.append(found)
         summaries.append(summary(two, int(counts[first, second]), found["direction"]))
     columns = {name: np.concatenate([found[name] for found in frames]) for name in frames[0]}

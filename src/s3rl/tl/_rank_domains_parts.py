@@ -9,12 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from s3rl._log import note
-from s3rl._slots.calibration import groups_of
+from s3rl._slots.calibration import Before, groups_of
 from s3rl.communication.adjacency import touching
 from s3rl.errors import InputError, LabelsError
-from s3rl.statistics.linear import linear_pvalues
 from s3rl.statistics.multiple import fdr
-from s3rl.statistics.readout import Readout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,8 +105,7 @@ def tested(table: AnnData, values: sp.csr_matrix | np.ndarray, places: np.ndarra
 
 
 def calibrated(
-    values: sp.csc_matrix,
-    denoiser: Readout | None,
+    before: Before,
     places: np.ndarray,
     two: Two,
     codes: np.ndarray,
@@ -117,12 +114,11 @@ def calibrated(
     count: int,
 ) -> dict[str, np.ndarray]:
     """P-values of permutations over the spots of both domains, of the difference of their means."""
-    weights = np.zeros(values.shape[0])
+    weights = np.zeros(len(codes))
     for sign, (_, rows) in zip((1.0, -1.0), two, strict=True):
         weights[rows] = sign / len(rows)
     rows = np.concatenate([rows for _, rows in two])
-    own = sp.csc_matrix(values[:, places].astype(np.float64))
-    pvalue = linear_pvalues(own, weights, rows, codes[rows], denoiser, seed=seed, count=count)
+    pvalue = before.pvalues(places, weights, rows, codes[rows], ranks=False, seed=seed, count=count)
     return {"pvalue_calibrated": pvalue, "fdr_calibrated": fdr(pvalue)}
 
 
