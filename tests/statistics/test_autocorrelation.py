@@ -123,6 +123,23 @@ def test_hits_do_not_depend_on_which_genes_are_together():
     assert (together <= 40).all()
 
 
+def test_values_of_different_slices_are_not_exchanged():
+    """All that varies is in one slice; in the other nothing would be its neighbour."""
+    parts = parts_of(TWO)
+    form = graph_form("near", own_neighbours(XY[TWO == 0], (np.arange(25),), 5), "moran", (np.arange(25),))
+    whole = sp.block_diag([form.matrix, sp.csr_matrix((35, 35))], format="csr")
+    values = centred(np.where(TWO == 0, XY[:, 0], 0.0)[:, None] + 1e-3 * XY[:, :1], parts)
+    hits = hits_of_permutations([form._replace(matrix=whole)], values, TWO, 3, 60)[0, 0]
+    orders = [permutation(3, number, 60, TWO)[:25] for number in range(60)]
+    drawn = np.array([form.value(values[order])[0] for order in orders])
+    assert hits == (drawn >= form.value(values[:25])[0]).sum()
+    # noise in the second slice instead, so that many reach it
+    values = centred(RNG.normal(size=(60, 8)), parts)
+    hits = hits_of_permutations([form._replace(matrix=whole)], values, TWO, 3, 60)[0]
+    drawn = np.array([form.value(values[order]) for order in orders])
+    assert np.array_equal(hits, (drawn >= form.value(values[:25])).sum(axis=0))
+
+
 @pytest.mark.parametrize("mode", ["moran", "geary"])
 def test_pvalues_after_denoising_are_those_of_denoised_permutations(mode):
     """Against H as a dense matrix, and statistics as ratios of its products."""

@@ -146,6 +146,8 @@ def _maps(table: AnnData, tests: Tests, group: str, n_genes: int, cmap: str) -> 
 
 
 def _overview(ax: Axes, own: pd.DataFrame, top: pd.DataFrame, tests: Tests, group: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     x, y = own["statistic"].to_numpy(np.float64), -np.log10(own[tests.pvalue].to_numpy(np.float64))
     called = own[tests.fdr].to_numpy(np.float64) <= LEVEL
     for chosen, color in ((~called, UNLABELLED), (called, CALLED)):
@@ -166,7 +168,8 @@ def _overview(ax: Axes, own: pd.DataFrame, top: pd.DataFrame, tests: Tests, grou
     # names stand at the side of strong patterns, where the cloud has its tip
     room = (low - 0.05 * reach, high + 0.62 * reach) if toward > 0 else (low - 0.62 * reach, high + 0.05 * reach)
     ax.set_xlim(*room)
-    ax.set_xticks([tick for tick in ax.get_xticks() if low - 0.05 * reach <= tick <= high + 0.05 * reach])
+    ticks = np.asarray(MaxNLocator(5).tick_values(low, high))
+    ax.set_xticks(ticks[(ticks >= low - 0.05 * reach) & (ticks <= high + 0.05 * reach)])
     ax.set_ylim(0, max(float(y[finite].max()) * 1.06, 1.0))
     places = -np.log10(top[tests.pvalue].to_numpy(np.float64))
     edge = high + 0.12 * reach if toward > 0 else low - 0.12 * reach

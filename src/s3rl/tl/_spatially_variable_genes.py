@@ -67,8 +67,8 @@ def spatially_variable_genes(
     P-values are one-sided: neighbours more alike than by chance. They come from the exact mean, variance and third
     moment of the statistic over all permutations of the spots, so neither a normal distribution of the expression nor
     a draw is needed. squidpy's own p-values are not used: they take the tail on the side where the statistic lies,
-    and its permutations exchange rows of the graph alone, so that at a nominal 5 % they call 10 and 24 % of genes
-    without any pattern.
+    and its permutations exchange rows of the graph alone, so that at a nominal 5 % they call about 10 and 25 % of
+    genes without any pattern.
 
     Parameters
     ----------
@@ -142,12 +142,13 @@ def spatially_variable_genes(
     Denoised expression borrows from other spots: neighbours are then alike for genes without any pattern, and
     ``pvalue`` is too small. ``calibrate=True`` takes a linear denoiser on the embedding of the model, applies it to
     the expression before denoising and to permutations of that, within groups and slices, and counts how often the
-    permuted reach the observed. It answers for that denoiser, which stands for the model's.
+    permuted reach the observed; where fewer than 10 do, the moments of the permuted give the p-value. It answers for
+    that denoiser, which stands for the model's, and is on the safe side for genes that the model has seen.
 
     A group that was itself found in the expression (a domain, a cluster) is cut along the pattern of its genes; what
     is left within it is tested as it is.
 
-    Fu et al., Adv. Sci. 2025, sections 2.8 and 4.8; CELINA: Shang et al., 2024. Moments: Kazi-Aoual et al., Comput.
+    Fu et al., Adv. Sci. 2025, sections 2.8 and 4.8; CELINA: Shang, Wu and Zhou, Nat. Commun. 16, 2025. Moments: Kazi-Aoual et al., Comput.
     Stat. Data Anal. 20, 1995. Combination: Liu and Xie, J. Am. Stat. Assoc. 115, 2020.
 
     Examples
