@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from s3rl.statistics.readout import readout
+
 N, G = 150, 400
 GENES = [f"GENE{i}" for i in range(G)]
 PLANTED = {"a": GENES[:30], "b": GENES[30:60]}
@@ -42,3 +44,13 @@ def random_sets(count: int, seed: int = 1, low: int = 12, high: int = 40) -> dic
 def planted_sets() -> dict[str, list[str]]:
     """Twenty of the planted genes each, with five others."""
     return {"A": [*PLANTED["a"][:20], *GENES[100:105]], "B": [*PLANTED["b"][:20], *GENES[105:110]]}
+
+
+def with_denoised(table: ad.AnnData) -> ad.AnnData:
+    """A layer that ridge regression on a smooth embedding has denoised."""
+    xy = table.obsm["spatial"] / table.obsm["spatial"].max(axis=0)
+    waves = [np.cos(np.pi * k * xy[:, axis]) for k in (1, 2, 3) for axis in (0, 1)]
+    table.obsm["X_s3rl"] = np.column_stack(waves).astype(np.float32)
+    smooth = readout(table.obsm["X_s3rl"]).smooth(table.X)
+    table.layers["s3rl"] = np.maximum(smooth, 1e-6).astype(np.float32)
+    return table

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import hypergeom
-from tl.enrichment_tissue import GENES, PLANTED, G, planted_sets, random_sets, tissue
+from tl.enrichment_tissue import GENES, PLANTED, G, planted_sets, random_sets, tissue, with_denoised
 
 import s3rl as s3
 
@@ -205,18 +205,6 @@ def test_seeds_and_global_states():
     assert once["score"].equals(other["score"])
     assert random.getstate() == state
     assert np.array_equal(np.random.get_state()[1], numbers)  # noqa: NPY002
-
-
-def with_denoised(table, factors: int = 6):
-    """A layer that ridge regression on a smooth embedding has denoised."""
-    from s3rl.statistics.readout import readout
-
-    xy = table.obsm["spatial"] / table.obsm["spatial"].max(axis=0)
-    waves = [np.cos(np.pi * k * xy[:, axis]) for k in (1, 2, 3) for axis in (0, 1)]
-    table.obsm["X_s3rl"] = np.column_stack(waves[:factors]).astype(np.float32)
-    smooth = readout(table.obsm["X_s3rl"]).smooth(table.X)
-    table.layers["s3rl"] = np.maximum(smooth, 1e-6).astype(np.float32)
-    return table
 
 
 def test_denoised_tests_are_flagged_and_logged_once(caplog):
