@@ -108,7 +108,8 @@ def dynamics(
     table = table_of(data, table_key)
     found, legend = _read(table, key, groupby)
     singles, pairs = _chosen(found, genes)
-    expressions = expressions_of(table, [None if name == RAW else name for name in found.layers])
+    # one by one: a pair of layers of which one is gone is no mistake to the function that measures them
+    expressions = [expressions_of(table, (None if name == RAW else name,))[0] for name in found.layers]
     rows = len(singles) + len(pairs)
     size = (_SIZE[0] * len(expressions) + 1.4, _SIZE[1] * rows + 0.2)
     figure = plt.figure(figsize=size, layout="constrained")

@@ -60,8 +60,9 @@ def trajectory(
 
     **What the p-values are not.** The pseudotime was found from the same genes, and neighbouring spots are not
     independent, so the p-values are far too small: use them to rank. With a denoised ``layer`` (``post_denoising``)
-    smoothing makes it worse; ``calibrate`` adds p-values of the covariance against values that change places over the
-    spots before they are denoised in the same way.
+    smoothing makes it worse. ``calibrate`` adds p-values of the covariance against values that change places over the
+    spots before they are denoised, and against a pseudotime that does; of a denoised layer they are weak, for little
+    but the direction in the embedding is left to test. Test on ``X``.
 
     Parameters
     ----------
