@@ -39,5 +39,6 @@ def test_a_few_stray_edges_between_large_neighbours_are_no_contact():
         [False, True, True, True],
         [False, False, True, False],
     ]
+    assert touching(counts, 0.9)[2, 3]
     assert touching(counts, 0.0)[0, 2]
     assert not touching(counts, 0.0)[0, 3]

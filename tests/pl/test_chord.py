@@ -47,11 +47,12 @@ def test_a_sector_is_as_wide_as_the_interactions_that_come_and_go(monkeypatch):
 
 
 def test_settings_of_matplotlib_stay_as_they_were():
-    before = dict(mpl.rcParams)
     for name in [name for name in sys.modules if name.startswith("pycirclize")]:
         del sys.modules[name]
-    s3.pl.chord(table(ligrec=np.full((3, 3, 2), 0.001)), show=False)
-    assert {name for name in before if before[name] != mpl.rcParams[name]} == set()
+    with mpl.rc_context({"savefig.pad_inches": 0.123}):
+        before = dict(mpl.rcParams)
+        s3.pl.chord(table(ligrec=np.full((3, 3, 2), 0.001)), show=False)
+        assert {name for name in before if before[name] != mpl.rcParams[name]} == set()
 
 
 def test_polar_axes_of_the_user_are_drawn_on():

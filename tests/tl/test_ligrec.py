@@ -180,6 +180,31 @@ def test_calibrated_pvalues_permute_what_the_model_read(trained):
     assert not results(trained)["post_denoising"].any()
 
 
+def test_calibrated_hits_are_those_of_dense_denoisers(trained):
+    """Each half of the genes by its own matrix, permuted and smoothed one permutation at a time."""
+    from s3rl._slots.crossfit import blind_readouts_of
+    from s3rl.statistics.permutations import permutation
+
+    n, n_perms = trained.n_obs, 40
+    frame = results(trained, layer="s3rl", calibrate=True, n_perms=n_perms, rng=6)
+    blind = blind_readouts_of(trained, "s3rl", "spatial", seed=6)
+    matrices = [(r.basis * r.gain) @ r.basis.T for r in blind.readouts]
+    x, labels = trained.X.toarray().astype(float), trained.obs["domain"].to_numpy()
+    orders = [np.arange(n), *(permutation(6, number, n, np.zeros(n, int)) for number in range(n_perms))]
+    means = np.empty((n_perms + 1, 4, trained.n_vars))
+    for half, matrix in enumerate(matrices):
+        own = blind.half == half
+        for number, order in enumerate(orders):
+            smooth = matrix @ x[np.argsort(order)][:, own]
+            for place, name in enumerate(("L1", "L2", "L3", "WM")):
+                means[number, place, own] = smooth[labels == name].mean(axis=0)
+    code = {name: place for place, name in enumerate(("L1", "L2", "L3", "WM"))}
+    for _, row in frame.iterrows():
+        ligand, receptor = trained.var_names.get_indexer([row["ligand"], row["receptor"]])
+        score = means[:, code[row["source"]], ligand] + means[:, code[row["target"]], receptor]
+        assert np.isclose(row["pvalue_calibrated"], (score >= score[0] - 1e-12).mean())
+
+
 # ------------------------------------------------------------------------------------------------ the written table
 
 
