@@ -54,7 +54,8 @@ def gene_chunks(
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Dense float64 (n, few) blocks of ``X`` or a layer: the part of ``columns`` (m,) that it is, and its values.
 
-    A lazy or dense layer is read block by block; a sparse one is turned into columns once. A gene without any value, all nan, is one of zeros.
+    A lazy or dense layer is read block by block; a sparse one is turned into columns once. A gene without any value,
+    all nan, is one of zeros.
 
     Raises
     ------
@@ -66,7 +67,8 @@ def gene_chunks(
     values = values_of(table, layer)
     name = "X" if layer is None else f"layers[{layer!r}]"
     if sp.issparse(values):
-        values, columns = sp.csc_matrix(sp.csc_matrix(values)[:, columns]), np.arange(len(columns))
+        everything = np.array_equal(columns, np.arange(values.shape[1]))
+        values, columns = sp.csc_matrix(values if everything else values[:, columns]), np.arange(len(columns))
     size = max(8, numbers // table.n_obs)
     for start in range(0, len(columns), size):
         part = slice(start, min(start + size, len(columns)))

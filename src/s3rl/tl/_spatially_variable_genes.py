@@ -148,8 +148,9 @@ def spatially_variable_genes(
     A group that was itself found in the expression (a domain, a cluster) is cut along the pattern of its genes; what
     is left within it is tested as it is.
 
-    Fu et al., Adv. Sci. 2025, sections 2.8 and 4.8; CELINA: Shang, Wu and Zhou, Nat. Commun. 16, 2025. Moments: Kazi-Aoual et al., Comput.
-    Stat. Data Anal. 20, 1995. Combination: Liu and Xie, J. Am. Stat. Assoc. 115, 2020.
+    Fu et al., Adv. Sci. 2025, sections 2.8 and 4.8. CELINA: Shang, Wu and Zhou, Nat. Commun. 16, 2025. Moments:
+    Kazi-Aoual et al., Comput. Stat. Data Anal. 20, 1995. Combination: Liu and Xie, J. Am. Stat. Assoc. 115, 2020. Few
+    permutations: Winkler et al., NeuroImage 141, 2016.
 
     Examples
     --------
@@ -183,8 +184,9 @@ def spatially_variable_genes(
             layer,
             "; see pvalue_calibrated" if calibrate else "; calibrate=True adds honest ones",
         )
-    given = {"groupby": groupby, "layer": layer, "library_key": library_key, "n_perms": n_perms}
-    given |= {"connectivity_key": connectivity_key if groupby is None else None}
+    given: dict[str, Any] = {"groupby": groupby, "layer": layer, "library_key": library_key}
+    given["n_perms"] = None if n_perms is None else int(n_perms)
+    given["connectivity_key"] = connectivity_key if groupby is None else None
     params = parts.described(given, mode, min_spots, calibrate, denoised, seed)
     result = SpatiallyVariableGenesResult(parts.frame_of(table, columns, groups, found, denoised), params)
     if copy:
