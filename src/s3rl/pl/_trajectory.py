@@ -108,8 +108,8 @@ def trajectory(
     >>> s3.tl.s3rl(adata, n_domains=3, params={"max_epochs": 20}, progress=False)
     >>> s3.tl.trajectory(adata, root=adata.obs["domain"].cat.categories[0], groupby="domain")
     >>> figure = s3.pl.trajectory(adata, show=False)
-    >>> [ax.get_label() for ax in figure.axes[:3]]
-    ['pseudotime', 'groups', 'network']
+    >>> [ax.get_label() for ax in figure.axes[:2]]
+    ['pseudotime', 'groups']
     """
     import matplotlib.pyplot as plt
 
