@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from matplotlib.collections import EllipseCollection
     from matplotlib.figure import Figure
 
     from s3rl._typing import Data
@@ -191,10 +192,16 @@ def _draw_values(
     from matplotlib.colors import Normalize
 
     low, high = span or (float(np.nanmin(values)), float(np.nanmax(values)))
-    drawn = _draw.circles(ax, xy, _draw.spot_radius(xy), array=values, cmap=cmap, norm=Normalize(low, high))
-    _draw.as_image(ax, xy)
+    drawn = _draw_circles(ax, xy, array=values, cmap=cmap, norm=Normalize(low, high))
     ax.set_title(title)
     ax.figure.colorbar(drawn, ax=ax, shrink=0.7, pad=0.02)
+
+
+def _draw_circles(ax: Axes, xy: np.ndarray, **style: Any) -> EllipseCollection:
+    radius = _draw.spot_radius(xy)
+    # circles of a small tissue are wider than the usual margin
+    _draw.as_image(ax, xy, margin=max(0.02, 1.1 * radius / max(float(np.ptp(xy, axis=0).max()), 1e-9)))
+    return _draw.circles(ax, xy, radius, **style)
 
 
 def _draw_labels(ax: Axes, found: _Found) -> None:
@@ -202,8 +209,7 @@ def _draw_labels(ax: Axes, found: _Found) -> None:
 
     names = [str(name) for name in found.record["groups"]["group"]]
     shown = [found.colors[found.labels.categories[code]] if code >= 0 else UNLABELLED for code in found.labels.codes]
-    _draw.circles(ax, found.xy, _draw.spot_radius(found.xy), facecolors=shown)
-    _draw.as_image(ax, found.xy)
+    _draw_circles(ax, found.xy, facecolors=shown)
     ax.set_title(str(found.record["params"]["groupby"]))
     missing = bool((found.labels.codes < 0).any())
     _draw.legend_beside(ax, {name: found.colors[name] for name in names}, unlabelled=missing)
