@@ -69,7 +69,7 @@ class DeconvolveParams(Parameters):
     unit: Literal["cells", "rna"] = "cells"
     denoise: Literal["shares", "logarithms"] = "shares"
     n_metacells: int = 10
-    contrast: float = 0.5
+    contrast: float = 0.2
     temperature: float = 1.0
     n_negatives: int = 256
     n_steps: int = 100

@@ -86,8 +86,8 @@ def _groups(cells: sp.csr_matrix, wanted: int, seed: int) -> np.ndarray:
     length = np.sqrt(np.asarray(roots.multiply(roots).sum(axis=1)).ravel())
     roots = sp.csr_matrix(sp.diags(1.0 / np.where(length > 0, length, 1.0)) @ roots)
     size = min(_COMPONENTS, min(roots.shape) - 1)
-    # the number of threads must not change the groups
-    with threadpool_limits(1):
+    # the number of threads must not change the groups; cells without any variance are one group, and no fault
+    with threadpool_limits(1), np.errstate(divide="ignore", invalid="ignore"):
         reduced = TruncatedSVD(size, random_state=seed).fit_transform(roots)
         distinct = len(np.unique(reduced, axis=0))
         labels = KMeans(min(wanted, distinct), n_init=1, random_state=seed).fit_predict(reduced)
