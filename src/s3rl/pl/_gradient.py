@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _FIX = "s3.tl.distance_gradient(adata, target)"
 _INK = "#D55E00"
 _ONE = "#0072B2"
+_NEAR = 0.08
 _MAP, _PANEL, _HEIGHT = 3.6, 2.9, 2.5
 
 
@@ -171,8 +172,7 @@ def _draw_map(ax: Axes, table: AnnData, found: Any, cmap: str) -> None:
         ax, places[known], radius, array=distance[known], cmap=cmap,
         norm=Normalize(distance[known].min(), distance[known].max()),
     )  # fmt: skip
-    _draw_target(ax, table, target, places, radius, shift)
-    _draw.as_image(ax, places)
+    _draw.as_image(ax, _draw_target(ax, table, target, places, radius, shift))
     ax.set_title(f"distance to {target['name']}")
     figure = ax.get_figure()
     if figure is not None:
@@ -192,8 +192,10 @@ def _side_by_side(xy: np.ndarray, codes: np.ndarray, n_slices: int) -> np.ndarra
     return shift
 
 
-def _draw_target(ax: Axes, table: AnnData, target: Any, places: np.ndarray, radius: float, shift: np.ndarray) -> None:
-    """Spots of a domain in its colour, or points, lines and outlines."""
+def _draw_target(
+    ax: Axes, table: AnnData, target: Any, places: np.ndarray, radius: float, shift: np.ndarray
+) -> np.ndarray:
+    """Spots of a domain in its colour, or points, lines and outlines; returns places (k, 2) that must be in view."""
     from matplotlib.collections import LineCollection
 
     domain = [str(word) for word in target["domain"]]
@@ -201,8 +203,10 @@ def _draw_target(ax: Axes, table: AnnData, target: Any, places: np.ndarray, radi
         labels = categories_of(table, domain[0], fix=_FIX)
         colors = colors_of(table, domain[0], list(labels.categories))
         for name in domain[1:]:
-            _draw.circles(ax, places[np.asarray(labels == name)], radius, facecolors=colors[name])
-        return
+            own = places[np.asarray(labels == name)]
+            # the rim tells its colour from those of the distances
+            _draw.circles(ax, own, radius, facecolors=colors[name], edgecolors="0.25", linewidths=0.4)
+        return places
     vertices = np.asarray(target["xy"]) + shift[np.asarray(target["slice"])]
     kind, part = np.asarray(target["kind"]), np.asarray(target["part"])
     points = kind == 0
@@ -213,3 +217,7 @@ def _draw_target(ax: Axes, table: AnnData, target: Any, places: np.ndarray, radi
     if (~points).any():
         starts = np.flatnonzero(np.diff(part[~points])) + 1
         ax.add_collection(LineCollection(np.split(vertices[~points], starts), colors=_INK, linewidths=1.2, zorder=3))
+    # what lies near the tissue is shown whole, what is far away must not shrink it
+    margin = _NEAR * np.ptp(places, axis=0)
+    near = np.clip(vertices, places.min(axis=0) - margin, places.max(axis=0) + margin)
+    return np.vstack([places, near])
