@@ -94,6 +94,16 @@ def test_the_network_runs_along_the_pseudotime(followed):
     assert len(rings) == 1 + 2 + 2  # one ring for the root, two for each end
 
 
+def test_long_names_stand_below_the_axis(followed):
+    names = ["invasive carcinoma", "immune infiltrate", "connective tissue"]
+    followed.obs["s3rl_domain"] = followed.obs["s3rl_domain"].cat.rename_categories(names)
+    followed.uns["s3rl_trajectory"]["groups"]["group"] = names
+    ax = axes_of(s3.pl.trajectory(followed, show=False))["network"]
+    assert not ax.texts
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == names
+    assert ax.get_xticks().tolist() == [0, 1, 2]
+
+
 def test_a_chain_is_a_straight_line_and_a_lost_group_has_a_lane(followed):
     record = dict(followed.uns["s3rl_trajectory"])
     record["tree"] = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0.0]])

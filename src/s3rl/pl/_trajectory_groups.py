@@ -77,20 +77,19 @@ def draw_network(ax: Axes, record: Any, colors: dict[str, str]) -> None:
         for ring in range(int(root) + 2 * int(end)):
             ax.scatter(x, y, s=sizes[place] * (1.45 + 0.6 * ring), facecolors="none", edgecolors="black")
         ax.scatter(x, y, s=sizes[place], color=colors[str(name)], edgecolors="white", zorder=3)
-        ax.annotate(
-            str(name),
-            (x, y),
-            xytext=(0, -22),
-            textcoords="offset points",
-            ha="right" if _upright(groups) else "center",
-            va="top",
-            rotation=40 if _upright(groups) else 0,
-            fontsize=8,
-        )
+        if not _upright(groups):
+            ax.annotate(
+                str(name), (x, y), xytext=(0, -22), textcoords="offset points", ha="center", va="top", fontsize=8
+            )
     lanes = places[:, 1]
     ax.set(xlim=(-0.7, len(places) - 0.3), ylim=(lanes.min() - 1.0, lanes.max() + 0.8), xticks=[], yticks=[])
     ax.set(title="connected groups", xlabel="order by pseudotime")
     ax.spines[["top", "right", "left"]].set_visible(False)
+    if _upright(groups):
+        # long names stand below the axis, led there by thin lines
+        ax.vlines(places[:, 0], ax.get_ylim()[0], lanes, color="0.85", linewidth=0.8, zorder=0)
+        ax.set_xticks(places[:, 0], groups["group"].astype(str), rotation=90, fontsize=8)
+        ax.set_xlabel("")
 
 
 def _clear(places: np.ndarray, start: int, end: int) -> bool:
