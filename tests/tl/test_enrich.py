@@ -254,6 +254,25 @@ def test_calibrated_tests_still_find_what_is_there(method):
     assert (rates.iloc[2:] <= 0.05).to_numpy().mean() < 0.2
 
 
+def test_the_null_compares_groups_of_denoised_genes():
+    from s3rl._slots.markers import ranking_of
+    from s3rl.statistics.readout import readout
+    from s3rl.tl._enrich_calibrate import null_of
+
+    table = with_denoised(tissue())
+    table.obs["group"] = table.obs["group"].where(np.arange(table.n_obs) % 7 > 0)
+    ranking = ranking_of(table, "group", "s3rl", fix="")
+    null = null_of(table, ranking, "group", "s3rl", None, n_perms=70, seed=0)
+    raw = table[:, ranking.genes].X.toarray()
+    smooth = readout(table.obsm["X_s3rl"]).smooth(raw)
+    named = table.obs["group"].notna().to_numpy()
+    for number, name in enumerate("abc"):
+        own = (table.obs["group"] == name).to_numpy()
+        apart = smooth[own].mean(axis=0) - smooth[named & ~own].mean(axis=0)
+        assert null.observed[:, number] == pytest.approx(apart / raw.std(axis=0), rel=1e-3, abs=1e-6)
+    assert np.concatenate(list(null.permuted), axis=1).shape == (len(ranking.genes), 70, 3)
+
+
 def test_planted_genes_are_named():
     found = s3.tl.enrich(tissue(), planted_sets(), groupby="group", copy=True).results
     row = found.set_index(["group", "term"]).loc[("b", "B")]

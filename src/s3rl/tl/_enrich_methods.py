@@ -29,8 +29,6 @@ def over_represented(names: list[str], lists: np.ndarray, genes: np.ndarray, set
     test = overrepresentation(lists, sets.member)
     groups = np.repeat(np.arange(len(names)), len(sets.names))
     shared = [sp.csr_matrix(sets.member @ sp.diags(row.astype(np.float64))) for row in lists]
-    for own in shared:
-        own.eliminate_zeros()
     return pd.DataFrame(
         {
             "group": np.asarray(names, dtype=object)[groups],
