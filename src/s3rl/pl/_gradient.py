@@ -172,7 +172,8 @@ def _draw_map(ax: Axes, table: AnnData, found: Any, cmap: str) -> None:
         ax, places[known], radius, array=distance[known], cmap=cmap,
         norm=Normalize(distance[known].min(), distance[known].max()),
     )  # fmt: skip
-    _draw.as_image(ax, _draw_target(ax, table, target, places, radius, shift))
+    view = _draw_target(ax, table, target, places, radius, shift)
+    _draw.as_image(ax, np.vstack([view - radius, view + radius]))
     ax.set_title(f"distance to {target['name']}")
     figure = ax.get_figure()
     if figure is not None:
