@@ -273,6 +273,21 @@ def test_the_null_compares_groups_of_denoised_genes():
     assert np.concatenate(list(null.permuted), axis=1).shape == (len(ranking.genes), 70, 3)
 
 
+def test_nothing_asks_the_network(monkeypatch):
+    import socket
+
+    def refuse(*_, **__):
+        raise AssertionError("a connection was asked for")
+
+    for name in ("getaddrinfo", "create_connection", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    for method in ("ora", "gsea", "ssgsea", "gsva"):
+        s3.tl.enrich(tissue(), planted_sets(), method=method, groupby="group", params=FEW, copy=True)
+    network = pd.DataFrame({"source": ["A"] * 9, "target": GENES[:9], "weight": 1.0})
+    assert s3.tl.tf_enrichment(tissue(), network, groupby="group", copy=True).activity is not None
+
+
 def test_planted_genes_are_named():
     found = s3.tl.enrich(tissue(), planted_sets(), groupby="group", copy=True).results
     row = found.set_index(["group", "term"]).loc[("b", "B")]
