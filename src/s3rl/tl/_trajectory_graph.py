@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -135,7 +137,9 @@ def root_of(coordinates: np.ndarray, groups: Groups, root: str | int) -> int:
     return outermost(coordinates, own, np.setdiff1d(np.arange(len(coordinates)), own))
 
 
-def palantir_time(values: np.ndarray, names: pd.Index, root: int, n_neighs: int, n_components: int, seed: int):  # type: ignore[no-untyped-def]
+def palantir_time(
+    values: np.ndarray, names: pd.Index, root: int, *, n_neighs: int, n_components: int, seed: int
+) -> np.ndarray:
     """Palantir's pseudotime (n,) on an embedding.
 
     Raises
@@ -145,20 +149,20 @@ def palantir_time(values: np.ndarray, names: pd.Index, root: int, n_neighs: int,
     """
     import pandas as pd
 
-    with quiet_library():
+    frame = pd.DataFrame(values, index=names)
+    with quiet_library(), redirect_stdout(StringIO()):
         try:
             import palantir
         except ImportError as error:
             raise MissingExtraError(
                 "is not installed", key="palantir", found=str(error), fix="pip install palantir, or pseudotime='dpt'"
             ) from error
-        frame = pd.DataFrame(values, index=names)
         maps = palantir.utils.run_diffusion_maps(frame, n_components=n_components, knn=n_neighs, seed=seed % 2**32)
         space = palantir.utils.determine_multiscale_space(maps)
         found = palantir.core.run_palantir(
             space, names[root], knn=n_neighs, use_early_cell_as_start=True, n_jobs=1, seed=seed % 2**32
         )
-    return found.pseudotime.reindex(names).to_numpy(np.float64)
+    return np.asarray(found.pseudotime.reindex(names), dtype=np.float64)
 
 
 def dpt_time(coordinates: np.ndarray, root: int) -> np.ndarray:

@@ -151,8 +151,9 @@ def _time(apart: AnnData, groups: graph.Groups, plan: Plan, method: str) -> tupl
     if method == "dpt":
         return root, graph.dpt_time(coordinates, root)
     params = plan.params
-    names = apart.obs_names
-    return root, graph.palantir_time(plan.values, names, root, params.n_neighs, params.n_components, plan.seed)
+    return root, graph.palantir_time(
+        plan.values, apart.obs_names, root, n_neighs=params.n_neighs, n_components=params.n_components, seed=plan.seed
+    )
 
 
 def _ends(apart: AnnData, groups: graph.Groups, time: np.ndarray, plan: Plan) -> dict[str, np.ndarray]:
