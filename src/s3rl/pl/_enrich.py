@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -177,7 +178,7 @@ def _maps(
         drawn = _draw.circles(panel, xy[own], _draw.spot_radius(xy[own]), array=values[own], cmap="viridis")
         drawn.set_clim(*np.quantile(values, [0.01, 0.99]))
         _draw.as_image(panel, xy[own])
-        title = short(shown[term])
+        title = "\n".join(wrap(short(shown[term]), 28))
         panel.set_title(title if library_key is None else f"{slices[part]}: {title}", fontsize=9)
         figure = panel.get_figure()
         if figure is not None and part == len(slices) - 1:

@@ -32,7 +32,8 @@ def curve(found: Any, terms: Any, groups: Any, ax: Axes | None) -> Axes:
     genes = np.asarray(ranking["genes"], dtype=str)[order]
     weight = found["params"].get("weight")
     weight = 1.0 if weight is None else float(weight)
-    ax, _ = _draw.axes_or_new(ax, (5.6, 3.2 + 0.16 * len(shown)))
+    longest = max(len(short(term)) for term in shown)
+    ax, _ = _draw.axes_or_new(ax, (4.3 + 0.08 * max(longest, 18), 3.2 + 0.16 * len(shown)))
     hits = [np.isin(genes, str(members[term]).split(";")) for term in shown]
     lines = [running_score(scores[order], own, weight) for own in hits]
     low, high = min(0.0, *(line.min() for line in lines)), max(0.0, *(line.max() for line in lines))

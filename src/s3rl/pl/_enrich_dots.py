@@ -96,9 +96,9 @@ def strongest(frame: pd.DataFrame, groups: list[str], count: int) -> list[str]:
 
 
 def short(name: str) -> str:
-    """A name as it fits beside a row."""
+    """A name as it fits beside a row; of long ones the end stays, in which families of sets differ."""
     name = name.replace("_", " ")
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 17]}…{name[-16:]}"
 
 
 def dots(tests: Tests, groups: list[str], rows: list[str], ax: Axes | None) -> tuple[Axes, bool]:
