@@ -205,7 +205,7 @@ def rctd_tables(path: Path) -> None:
 
 
 def tangram(made: Mixture) -> np.ndarray:
-    """Cells mode, 500 epochs, the genes that differ most between the types; sums of each type's cells."""
+    """Cells mode, 300 epochs, the genes that differ most between the types; sums of each type's cells."""
     import scanpy as sc
     import tangram as tg
 
@@ -217,7 +217,7 @@ def tangram(made: Mixture) -> np.ndarray:
     ranked = pd.DataFrame(cells.uns["rank_genes_groups"]["names"]).iloc[:100]
     tg.pp_adatas(cells, spots, genes=list(np.unique(ranked.to_numpy())))
     mapped = tg.map_cells_to_space(
-        cells, spots, mode="cells", device="cpu", num_epochs=500, random_state=0, verbose=False
+        cells, spots, mode="cells", device="cpu", num_epochs=300, random_state=0, verbose=False
     )
     tg.project_cell_annotations(mapped, spots, annotation="cell_type")
     values = spots.obsm["tangram_ct_pred"][list(made.reference.obs["cell_type"].cat.categories)].to_numpy()

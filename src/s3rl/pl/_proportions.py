@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from s3rl._typing import Data
 
 _KINDS = ("maps", "pies")
-_COLUMNS = 4
+_COLUMNS = (4, 5, 3)
 _STEP = 2.7
 _IN_A_PIE = 12
 _OTHER = "other"
@@ -157,7 +157,7 @@ def _maps(found: Proportions, shown: list[int], xy: np.ndarray, cmap: str, ax: A
     if figure is not None:
         above = "max" if values.max() > high else "neither"
         bar = figure.colorbar(
-            drawn, ax=axes, shrink=0.8 if len(shown) <= _COLUMNS else 0.5, pad=0.02, extend=above,
+            drawn, ax=axes, shrink=0.8 if len(shown) <= _COLUMNS[0] else 0.5, pad=0.02, extend=above,
             format=PercentFormatter(1.0, decimals=0 if high > 0.05 else 1),
         )  # fmt: skip
         bar.set_label("proportion")
@@ -176,7 +176,7 @@ def _panels(count: int, xy: np.ndarray, ax: Axes | None) -> list[Axes]:
                 fix="leave ax out, or pass one of the types",
             )
         return [_draw.checked_axes(ax)]
-    columns = min(_COLUMNS, count)
+    columns = count if count <= _COLUMNS[0] else min(_COLUMNS, key=lambda wide: -count % wide)
     rows = -(-count // columns)
     wide, high = np.maximum(np.ptp(xy, axis=0), 1e-9)
     aspect = float(np.clip(high / wide, 0.4, 2.0))
