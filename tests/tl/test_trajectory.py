@@ -165,9 +165,10 @@ def test_fates_and_drivers_are_cellranks_and_those_of_a_dense_solution(forked):
     model.compute_fate_probabilities(solver="gmres", use_petsc=False, n_jobs=1, show_progress_bar=False)
     drivers = model.compute_lineage_drivers()
     ours = found.results.set_index(["lineage", "gene"])
+    # cellrank 2.0 divides a covariance over n by standard deviations over n - 1
+    slip = 299 / 300 if cellrank.__version__.startswith("2.0.") else 1.0
     for name in ("left", "right"):
-        # cellrank divides a covariance over n by standard deviations over n - 1
-        expected = drivers.loc[ours.loc[name].index, f"{name}_corr"] * (299 / 300)
+        expected = drivers.loc[ours.loc[name].index, f"{name}_corr"] * slip
         np.testing.assert_allclose(ours.loc[name, "correlation"], expected, atol=1e-4)
 
 
