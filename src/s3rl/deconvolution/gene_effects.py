@@ -22,7 +22,7 @@ def gene_effects(bulk: np.ndarray, means: np.ndarray) -> np.ndarray:
     means
         Mean share of each gene in each type (k, g); each gene in one type at least.
     """
-    observed = np.log(bulk)
+    observed = np.log(np.maximum(bulk, _TINY))
     weights = np.sqrt(bulk) / np.sqrt(bulk).sum()
 
     def residuals(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

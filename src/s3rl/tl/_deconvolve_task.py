@@ -22,6 +22,9 @@ from s3rl.tl._deconvolve_input import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     import pandas as pd
     from anndata import AnnData
 
@@ -77,14 +80,15 @@ def task_of(
     types = cell_types_of(reference, cell_type_key, params.min_cells)
     genes = shared_genes(table, reference)
     graph = spatial_graph_of(table, connectivity_key)
-    spots = _spots_of(table, genes, layer, params.denoise)
+    spots, smooth = _spots_of(table, genes, layer, params.denoise)
     cells = shares_of(reference, genes, owner="reference.")
     means = signatures(cells.values, types.codes, len(types.names))
-    seen = (spots.sum(axis=0) > 0) & (means.sum(axis=0) > 0)
+    seen = (np.asarray(spots.sum(axis=0)).ravel() > 0) & (means.sum(axis=0) > 0)
     _check_genes(seen, len(types.names), len(genes))
     among = means[:, seen] / means[:, seen].sum(axis=1, keepdims=True)
     keep = np.flatnonzero(seen)[telling_genes(among, params.n_genes)]
-    dense = _of_sum_one(table, spots[:, keep])
+    chosen_spots = spots[:, keep].toarray() if smooth is None else np.maximum(smooth(spots[:, keep]), 0.0)
+    dense = _of_sum_one(table, chosen_spots)
     means, chosen = means[:, keep], sp.csr_matrix(cells.values[:, keep])
     if params.gene_effects:
         effects = gene_effects(dense.mean(axis=0, dtype=np.float64), means)
@@ -94,17 +98,18 @@ def task_of(
     return Task(dense, chosen, means, types, genes[keep].astype(str).tolist(), graph, sizes, unit)
 
 
-def _spots_of(table: AnnData, genes: pd.Index, layer: str | None, denoise: str) -> np.ndarray:
-    """Float32 (n, g): shares of the genes in the spots, denoised where the layer is."""
+def _spots_of(
+    table: AnnData, genes: pd.Index, layer: str | None, denoise: str
+) -> tuple[sp.csr_matrix, Callable[[Any], np.ndarray] | None]:
+    """Shares of the genes in the spots (n, g), and what denoises them where the layer is denoised."""
     if denoise == "logarithms" or not is_denoised(table, layer):
-        return shares_of(table, genes, layer=layer).values.toarray()
+        return shares_of(table, genes, layer=layer).values, None
     slot_of(table, "layers", str(layer), fix="s3.tl.s3rl(adata, n_domains), or pass layer=None to use X")
     smooth = readout_of(table, layer).smooth
     record = table.uns.get(layer, {})
     source = record["input"].get("layer") if "input" in record else None
-    shares = shares_of(table, genes, layer=source).values
     note("proportions follow the denoised expression: they show regions, and less of single spots than X does")
-    return np.maximum(smooth(shares), 0.0).astype(np.float32)
+    return shares_of(table, genes, layer=source).values, smooth
 
 
 def _check_genes(seen: np.ndarray, n_types: int, n_shared: int) -> None:
@@ -128,8 +133,7 @@ def _of_sum_one(table: AnnData, values: np.ndarray) -> np.ndarray:
             fix="adata = adata[numpy.asarray(adata[:, shared].X.sum(axis=1)).ravel() > 0].copy(), with shared = "
             "adata.var_names.intersection(reference.var_names)",
         )
-    values /= total[:, None]
-    return values
+    return (values / total[:, None]).astype(np.float32)
 
 
 def _sizes(cells: Shares, types: CellTypes, unit: str) -> tuple[np.ndarray, str]:
