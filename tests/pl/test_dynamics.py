@@ -41,6 +41,7 @@ def test_a_row_for_each_gene_and_pair_and_a_column_for_each_layer(measured):
         assert [to_hex(color) for color in spots.get_facecolor()] == [COLORS[code] for code in codes]
         own = trends[(trends["gene"] == "flat") & (trends["layer"] == layer)]
         np.testing.assert_allclose(ax.lines[-1].get_xydata(), own[["pseudotime", "trend"]])
+        assert ax.lines[-1].get_color() == "black"
         table = measured.uns["dynamics"]["results"]
         row = table[(table["gene"] == "flat") & (table["layer"] == layer)].iloc[0]
         assert f"R² {row['r2']:.2f}" in ax.get_title()

@@ -78,6 +78,8 @@ def test_a_fork_has_two_ends(seed):
     late = found.terminal.groupby("state")["spot"].apply(lambda spots: adata.obs.loc[spots, "time"].min())
     assert (late > 1.5).all()
     drivers = found.results.set_index(["lineage", "gene"])["correlation"]
+    for lineage in ("pseudotime", "left", "right"):
+        assert (np.diff(drivers[lineage]) <= 0).all()
     assert drivers["pseudotime"].idxmax() == "G0"
     assert drivers["pseudotime"].idxmin() == "G1"
     assert drivers["left"].idxmax() == "G2"
