@@ -125,6 +125,8 @@ def chord(
         label_kws={"size": 9, "r": 105, "orientation": "vertical" if max(map(len, names)) > 4 else "horizontal"},
         link_kws={"direction": 1, "ec": "none", "lw": 0.0, "alpha": 0.75},
     ).plotfig(ax=drawn)
+    total = int(between.sum())
+    drawn.set_title(f"{total} interaction{'s' * (total != 1)}", fontsize=9)
     _draw.finish(drawn.get_figure(root=True), new=ax is None, show=show, save=save)
     return drawn
 

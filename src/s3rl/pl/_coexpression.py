@@ -137,15 +137,15 @@ def _draw_network(ax: Axes, edges: pd.DataFrame, nodes: pd.DataFrame, places: di
     strength = edges["r"].to_numpy()
     weakest = np.argsort(np.abs(strength))
     lines = [(places[str(edges["gene_1"].iloc[k])], places[str(edges["gene_2"].iloc[k])]) for k in weakest]
-    widths = 0.3 + 3.2 * np.abs(strength[weakest]) ** 2
+    widths = 0.8 + 2.7 * np.abs(strength[weakest]) ** 2
     colors = np.where(strength[weakest] > 0, _POSITIVE, _NEGATIVE).tolist()
-    alpha = float(np.clip(60 / max(len(lines), 1), 0.15, 0.6))
+    alpha = float(np.clip(60 / max(len(lines), 1), 0.15, 0.75))
     ax.add_collection(LineCollection(lines, colors=colors, linewidths=widths, alpha=alpha, zorder=1))
     modules = nodes["module"].to_numpy()
     palette = domain_colors(max(int(modules.max(initial=-1)) + 1, 1) + 2)[2:]
     fills = [palette[module] if module >= 0 else UNLABELLED for module in modules]
     spots = np.stack([places[str(name)] for name in nodes["gene"]])
-    sizes = 40 + 160 * nodes["degree"].to_numpy() / max(len(nodes) - 1, 1)
+    sizes = 25 + 110 * nodes["degree"].to_numpy() / max(len(nodes) - 1, 1)
     ax.scatter(spots[:, 0], spots[:, 1], s=sizes, c=fills, edgecolors="0.25", linewidths=0.6, zorder=2)
     size = 8 if len(nodes) <= _CROWDED else 7
     for name, (x, y) in zip(nodes["gene"].astype(str), spots, strict=True):

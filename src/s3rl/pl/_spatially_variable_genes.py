@@ -154,7 +154,7 @@ def _overview(ax: Axes, own: pd.DataFrame, top: pd.DataFrame, tests: Tests, grou
         ax.scatter(x[chosen], y[chosen], s=7, color=color, linewidths=0, rasterized=len(x) > 5000)
     tested = int(np.isfinite(y).sum())
     ax.set_title(
-        f"{'' if group == 'all' else group + ': '}{called.sum()} of {tested} genes\nwith fdr ≤ {LEVEL}", fontsize=9
+        f"{'' if group == 'all' else group + ': '}{called.sum()} of {tested} genes\nwith FDR ≤ {LEVEL}", fontsize=9
     )
     ax.set_xlabel(tests.statistic)
     ax.set_ylabel(f"-log10 p{tests.note}")

@@ -102,7 +102,7 @@ def _sizes(ax: Axes, note: str) -> None:
     ax.legend(
         marks,
         ["1", "2", "5", "≥ 10"],
-        title=f"-log10 fdr{note}",
+        title=f"-log10 FDR{note}",
         ncols=4,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -60,11 +59,8 @@ def bands_of(distance: np.ndarray, bands: Any, *, signed: bool) -> Bands:
             "hold no spot", key="bands", found=f"edges {edges.tolist()} for distances "
             f"{distance[outside].min():.4g} to {distance[outside].max():.4g}", fix=_FIX,
         )  # fmt: skip
-    names = [
-        f"{_number(low)}-{_number(high)}" if np.isfinite(high) else f">={_number(low)}" for low, high in _pairs(edges)
-    ]
-    if len(set(names)) < len(names):
-        names = [f"{low!r}-{high!r}" for low, high in _pairs(edges)]
+    # quantiles have many digits that nobody asked for, edges of the user's are shown as they are
+    names = _names(edges, digits=3 if isinstance(bands, (int, np.integer)) else 6)
     low, high = edges[:-1], edges[1:]
     if inside.any():
         code = np.where(inside, 0, np.where(code >= 0, code + 1, -1))
@@ -72,12 +68,18 @@ def bands_of(distance: np.ndarray, bands: Any, *, signed: bool) -> Bands:
     return Bands(names, low, high, code)
 
 
-def _number(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _pairs(edges: np.ndarray) -> list[tuple[float, float]]:
-    return [(float(low), float(high)) for low, high in pairwise(edges)]
+def _names(edges: np.ndarray, digits: int) -> list[str]:
+    """``"0-15"`` and so on, with as many digits as tell the edges apart."""
+    texts = [str(edge) for edge in edges]
+    for places in range(digits, 18):
+        shorter = [f"{edge:.0f}" if abs(edge) >= 10**places else f"{edge:.{places}g}" for edge in edges]
+        if len(set(shorter)) == len(edges):
+            texts = shorter
+            break
+    return [
+        f"{low}-{high}" if np.isfinite(edge) else f">={low}"
+        for low, high, edge in zip(texts[:-1], texts[1:], edges[1:], strict=True)
+    ]
 
 
 def _edges(distance: np.ndarray, bands: Any) -> np.ndarray:
