@@ -126,7 +126,7 @@ def chord(
         link_kws={"direction": 1, "ec": "none", "lw": 0.0, "alpha": 0.75},
     ).plotfig(ax=drawn)
     total = int(between.sum())
-    drawn.set_title(f"{total} interaction{'s' * (total != 1)}", fontsize=9)
+    drawn.set_title(f"{total} interaction{'s' * (total != 1)}", fontsize=9, pad=24)
     _draw.finish(drawn.get_figure(root=True), new=ax is None, show=show, save=save)
     return drawn
 
