@@ -72,3 +72,9 @@ def test_what_is_refused(arguments, kind, key, both):
 def test_axes_that_are_not_polar(both):
     with pytest.raises(errors.ParameterError, match="ax: is not polar"):
         s3.pl.radar(both, ax=plt.subplots()[1], show=False)
+
+
+def test_circles_stand_for_whole_interactions(both):
+    ticks = s3.pl.radar(both, use="pvalue", show=False).get_yticks()
+    assert len(ticks) > 1
+    assert np.array_equal(ticks, np.round(ticks))

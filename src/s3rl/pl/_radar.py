@@ -94,6 +94,7 @@ def radar(
     """
     import matplotlib.pyplot as plt
     from matplotlib.projections.polar import PolarAxes
+    from matplotlib.ticker import MaxNLocator
 
     table = table_of(data, table_key)
     if kind not in ("clusters", "rates"):
@@ -116,6 +117,7 @@ def radar(
     if kind == "rates":
         drawn.set_yticklabels([])
     else:
+        drawn.yaxis.set_major_locator(MaxNLocator(5, integer=True))  # there is no half interaction
         around = 2 * np.pi * np.arange(len(axes)) / len(axes)
         drawn.scatter(around, np.full(len(axes), rim or 1.0), s=40, c=colors, clip_on=False, zorder=5)
     _draw.finish(drawn.get_figure(root=True), new=ax is None, show=show, save=save)
