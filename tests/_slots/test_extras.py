@@ -12,7 +12,9 @@ from s3rl.errors import MissingExtraError
 
 
 def test_one_that_is_missing_is_named_with_the_call_that_installs_it():
-    with pytest.raises(MissingExtraError, match=r"no_such_module: is not installed.*s3rl-tools\[trajectory\]") as caught:
+    with pytest.raises(
+        MissingExtraError, match=r"no_such_module: is not installed.*s3rl-tools\[trajectory\]"
+    ) as caught:
         import_extra("no_such_module.part", "trajectory")
     assert caught.value.key == "no_such_module"
 
