@@ -119,6 +119,9 @@ def test_slots_and_the_reference_stays(made):
         [mapped[:, (cells.obs["type"] == name).to_numpy()].sum(axis=1).A1 for name in record["names"]], axis=1
     )
     assert np.allclose(types, spots.obsm["proportions"], atol=1e-5)
+    few = {"cell_type_key": "type", "params": {"n_steps": 3}, "progress": False, "device": "cpu"}
+    s3.tl.deconvolve(spots, cells, **few)
+    assert "proportions_mapping" not in spots.obsm  # of the run before
     assert np.array_equal(before.X, cells.X)
     assert list(before.obs.columns) == list(cells.obs.columns)
     assert list(before.uns) == list(cells.uns)

@@ -293,3 +293,14 @@ def test_planted_genes_are_named():
     row = found.set_index(["group", "term"]).loc[("b", "B")]
     assert set(row["genes"].split(";")) <= set(PLANTED["b"])
     assert len(row["genes"].split(";")) == row["overlap"]
+
+
+def test_scores_of_spots_of_a_run_before_go_with_it_and_those_of_others_stay():
+    table, sets = tissue(), planted_sets()
+    table.obsm["mine"] = np.ones((table.n_obs, 2))
+    s3.tl.enrich(table, sets, method="ssgsea")
+    s3.tl.enrich(table, sets, method="ssgsea", groupby="group")
+    for _ in range(2):
+        s3.tl.enrich(table, sets, groupby="group", key_added="mine")
+    assert "enrich_ssgsea" not in table.obsm
+    assert (table.obsm["mine"] == 1).all()

@@ -139,6 +139,14 @@ def test_a_network_from_a_file_and_an_activity_that_nobody_wants(tmp_path):
     pd.testing.assert_frame_equal(found.results, s3.tl.tf_enrichment(tissue(), network(3), **quiet).results)
 
 
+def test_activities_of_a_run_before_go_with_it():
+    table = tissue()
+    s3.tl.tf_enrichment(table, network(3), groupby="group")
+    assert "tf_enrichment" in table.obsm
+    s3.tl.tf_enrichment(table, network(3), groupby="group", params={"activity": False})
+    assert "tf_enrichment" not in table.obsm
+
+
 REFUSED = [
     ({"network": 3}, errors.ParameterError, "network"),
     ({"network": pd.DataFrame({"tf": ["A"]})}, errors.InputError, "network"),

@@ -392,3 +392,21 @@ def test_parts_without_a_way_between_them(forked):
     adata.obsm["X_s3rl"][:100] += 1000
     with pytest.raises(s3.errors.GraphError, match=r"2 parts of 200, 100 spots.*spatial_weight"):
         follow(adata)
+
+
+def test_fates_of_a_run_before_go_with_it(forked):
+    adata = forked.copy()
+    arguments = {"root": "stem", "groupby": "group", "params": ALONE}
+    s3.tl.trajectory(adata, terminal=["left", "right"], **arguments)
+    assert "s3rl_fates" in adata.obsm
+    s3.tl.trajectory(adata, fates=False, **arguments)
+    assert "s3rl_fates" not in adata.obsm
+
+
+@pytest.mark.parametrize("key", ["a/b", "a/"])
+def test_a_name_that_no_file_can_keep_is_refused(forked, key):
+    adata = forked.copy()
+    before = list(adata.obs), list(adata.obsm), list(adata.uns)
+    with pytest.raises(s3.errors.ParameterError, match="key_added"):
+        s3.tl.trajectory(adata, root="stem", groupby="group", params=ALONE, fates=False, key_added=key)
+    assert (list(adata.obs), list(adata.obsm), list(adata.uns)) == before

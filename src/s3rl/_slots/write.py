@@ -5,18 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from s3rl._log import wrote
+from s3rl.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from anndata import AnnData
 
 
-def write_slots(table: AnnData, slots: Mapping[tuple[str, str], Any]) -> None:
+def write_slots(
+    table: AnnData, slots: Mapping[tuple[str, str], Any], *, stale: Collection[tuple[str, str]] = ()
+) -> None:
     """Assign ``{(attribute, key): value}`` to the table and log a line for each.
 
-    If one assignment fails, those before it are taken back and the table is as it was.
+    If one assignment fails, those before it are taken back and the table is as it was. Slots in ``stale`` belong to
+    the result that is replaced, and go where nothing takes their place.
+
+    Raises
+    ------
+    ParameterError
+        If a key is empty, no text, or has a slash, which no file can keep.
     """
+    for _, key in slots:
+        check_key(key)
     before: list[tuple[Any, str, Any]] = []
     absent = object()
     try:
@@ -31,8 +42,36 @@ def write_slots(table: AnnData, slots: Mapping[tuple[str, str], Any]) -> None:
             elif key in mapping:
                 del mapping[key]
         raise
+    for attribute, key in set(stale) - set(slots):
+        if key in getattr(table, attribute):
+            del getattr(table, attribute)[key]
     for (attribute, key), value in slots.items():
         wrote(f"{attribute}[{key!r}]", _describe(value))
+
+
+def check_key(key: object) -> None:
+    """Refuse a name that no file can keep.
+
+    Raises
+    ------
+    ParameterError
+        If it is empty, no text, or has a slash.
+    """
+    if not isinstance(key, str) or not key or "/" in key:
+        raise ParameterError(
+            "must be a name without a slash",
+            key="key_added",
+            found=repr(key),
+            fix="pass another key_added=, or leave it out",
+        )
+
+
+def recorded(table: AnnData, key: str, name: str) -> bool:
+    """Whether the result in ``uns[key]`` has an entry, or its table a column, of this name."""
+    found = table.uns.get(key)
+    if not hasattr(found, "get"):
+        return False
+    return name in found or name in getattr(found.get("results"), "columns", ())
 
 
 def _describe(value: Any) -> str:

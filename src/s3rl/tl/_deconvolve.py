@@ -11,7 +11,7 @@ from s3rl._keys import SPATIAL_NEIGHBORS, ProportionKeys
 from s3rl._random import seed_of
 from s3rl._slots.labels import colors_of
 from s3rl._slots.table import table_of
-from s3rl._slots.write import write_slots
+from s3rl._slots.write import recorded, write_slots
 from s3rl.deconvolution.params import DeconvolveParams
 from s3rl.errors import ParameterError
 from s3rl.tl._deconvolve_task import Task, task_of
@@ -182,7 +182,7 @@ def deconvolve(
     slots: dict[tuple[str, str], Any] = {("obsm", keys.proportions): shares, ("uns", keys.uns): record}
     if kept is not None:
         slots["obsm", keys.mapping] = kept
-    write_slots(table, slots)
+    write_slots(table, slots, stale=[("obsm", keys.mapping)] if recorded(table, keys.uns, "cells") else [])
     return None
 
 

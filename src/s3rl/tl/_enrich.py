@@ -11,7 +11,7 @@ from s3rl._slots.gene_lists import DOMAIN
 from s3rl._slots.gene_sets import gene_sets_of
 from s3rl._slots.post_denoising import is_denoised
 from s3rl._slots.table import table_of
-from s3rl._slots.write import write_slots
+from s3rl._slots.write import recorded, write_slots
 from s3rl.errors import ParameterError
 from s3rl.tl._enrich_parts import Request, scored, tested, walked
 
@@ -240,5 +240,6 @@ def enrich(
         "post_denoising": bool(found.results["post_denoising"].any()) or is_denoised(table, layer),
         **chosen.as_dict(),
     }
-    write_slots(table, found.slots(key, described, seed))
+    stale = [("obsm", key)] if recorded(table, key, "sets") and recorded(table, key, "sd") else []
+    write_slots(table, found.slots(key, described, seed), stale=stale)
     return None

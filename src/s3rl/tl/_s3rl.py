@@ -13,7 +13,7 @@ from s3rl._random import seed_of
 from s3rl._slots.model import domains_of, modelled_genes, result_slots
 from s3rl._slots.neighbors import SignedGraph, joins_slices, signed_graph_of, spatial_graph_of
 from s3rl._slots.table import normalised_expression_of, slices_of, table_of
-from s3rl._slots.write import write_slots
+from s3rl._slots.write import check_key, write_slots
 from s3rl.errors import GraphError, ParameterError
 from s3rl.fit.params import S3RLParams
 
@@ -155,6 +155,7 @@ def s3rl(
     from s3rl.fit.device import threads_for
 
     table = table_of(data, table_key)
+    check_key(key_added)
     settings = S3RLParams.of(params)
     n_domains = checked_domains(n_domains, table.n_obs)
     seed = seed_of(rng)

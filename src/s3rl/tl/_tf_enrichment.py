@@ -9,7 +9,7 @@ from s3rl._params import Parameters, one_of, real, whole
 from s3rl._random import seed_of
 from s3rl._slots.network import families_of, network_of
 from s3rl._slots.table import table_of
-from s3rl._slots.write import write_slots
+from s3rl._slots.write import recorded, write_slots
 from s3rl.tl._tf_enrichment_parts import Request, found_in
 
 if TYPE_CHECKING:
@@ -217,5 +217,6 @@ def tf_enrichment(
             found.results, found.families if families is not None else None, found.correlation, found.frame(table)
         )
     key = key_added or f"tf_enrichment{'' if layer is None else f'_{layer}'}"
-    write_slots(table, found.slots(key, request, with_families=families is not None))
+    stale = [("obsm", key)] if recorded(table, key, "tfs") and recorded(table, key, "activity") else []
+    write_slots(table, found.slots(key, request, with_families=families is not None), stale=stale)
     return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from s3rl._keys import ModelKeys, TrajectoryKeys
 from s3rl._slots.table import table_of
-from s3rl._slots.write import write_slots
+from s3rl._slots.write import check_key, write_slots
 from s3rl.tl._trajectory_checks import TrajectoryParams
 from s3rl.tl._trajectory_steps import TrajectoryResult, follow, plan_of
 
@@ -156,6 +156,7 @@ def trajectory(
     ['gene', 'lineage', 'correlation']
     """
     table = table_of(data, table_key)
+    check_key(key_added)
     plan = plan_of(table, root, groupby, terminal, use_rep, pseudotime, layer, calibrate, params, rng)
     result = follow(table, plan, pseudotime, bool(fates))
     if copy:
@@ -169,7 +170,9 @@ def trajectory(
         "permutations": plan.permutations,
         "seed": plan.seed,
     }
-    write_slots(table, _slots_of(result, TrajectoryKeys(key_added), plan.params.as_dict() | asked))
+    keys = TrajectoryKeys(key_added)
+    stale = [("obsm", keys.fates)] if keys.uns in table.uns else []
+    write_slots(table, _slots_of(result, keys, plan.params.as_dict() | asked), stale=stale)
     return None
 
 
