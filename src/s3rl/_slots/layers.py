@@ -92,7 +92,7 @@ def _expression(table: AnnData, layer: str | None) -> Expression:
     if layer is None and table.X is None:
         raise MissingKeyError("is not there", key=where, available=list(table.layers), fix="s3.pp.normalize(adata)")
     values = table.X if layer is None else slot_of(
-        table, "layers", layer, fix="s3.tl.s3rl(adata, n_domains) writes layers['s3rl']; layers=(None,) uses X alone"
+        table, "layers", layer, fix="s3.tl.s3rl(adata, n_domains) writes layers['s3rl']; None uses X"
     )  # fmt: skip
     values = values.compute() if hasattr(values, "compute") else values
     values = sp.csc_matrix(values) if sp.issparse(values) else np.asarray(values)
