@@ -54,14 +54,14 @@ def blind_readouts_of(table: AnnData, layer: str, connectivity_key: str, *, seed
         If it is not finite numbers.
     """
     half = halves(table.n_vars, seed)
-    modelled = modelled_genes(table)
+    modelled, expression = modelled_genes(table), input_of(table, layer)
+    modelled = modelled[expression.finite()[modelled]]
     if min(np.bincount(half[modelled], minlength=2)) < _FEWEST:
         note("too few genes to divide: each has helped to make the denoiser that it is calibrated with")
         plain = readout_of(table, layer)
         return Blind(half, (plain, plain))
     keys = _keys.ModelKeys(layer) if is_denoised(table, layer) else _keys.ModelKeys()
     embedding = embedding_of(table, keys.embedding, fix="s3.tl.s3rl(adata, n_domains)")
-    expression = input_of(table, layer)
     graph = table.obsp.get(_keys.connectivities_of(connectivity_key))
     first, second = (
         crossfit(embedding, _components(expression, modelled[half[modelled] != own], graph, seed)) for own in (0, 1)
