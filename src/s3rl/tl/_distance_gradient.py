@@ -160,7 +160,7 @@ def distance_gradient(
     >>> s3.pp.normalize(adata)
     >>> s3.tl.distance_gradient(adata, ("domain", "WM"), genes=["GRAD1", "GENE1"], bands=3, layers=(None,))
     >>> adata.uns["distance_gradient"]["bands"]["band"].tolist()[:2]
-    ['inside', '100-330.9']
+    ['inside', '100-331']
     >>> adata.obs["distance_to_WM"].min()
     np.float64(0.0)
     """
