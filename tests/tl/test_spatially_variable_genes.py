@@ -14,6 +14,7 @@ import squidpy as sq
 from oracles.autocorrelation import gearys_c, morans_i
 
 import s3rl as s3
+from s3rl import errors
 from s3rl._slots import gene_chunks
 from s3rl.statistics.autocorrelation import row_normalised
 from s3rl.statistics.readout import readout
@@ -260,7 +261,7 @@ def test_genes_that_hardly_any_spot_expresses_are_not_variable():
     values = np.zeros((100, 3))
     values[:4, 0] = 1
     values[:5, 1] = 1
-    values[:, 2] = np.arange(100)
+    values[:, 2] = np.arange(100) / 3
     found = variable(tissue(100, values)).set_index("gene")
     assert np.isnan(found.loc["G0", "pvalue"])
     assert np.isfinite(found.loc["G0", "statistic"])
@@ -316,3 +317,13 @@ def test_a_strong_pattern_does_not_have_a_pvalue_of_zero():
     found = variable(adata)
     assert (found["pvalue"] > 0).all()
     assert found["gene"].tolist() == ["G0", "G1"]
+
+
+def test_raw_counts_are_refused():
+    counts = np.random.default_rng(0).poisson(3.0, (60, 4)).astype(float)
+    adata = tissue(60, counts)
+    with pytest.raises(errors.CountsError, match=r"X: looks like raw counts.*s3\.pp\.normalize"):
+        s3.tl.spatially_variable_genes(adata)
+    with pytest.raises(errors.CountsError, match=r"X: looks like raw counts"):
+        s3.tl.metagenes(adata, list(adata.var_names), n=2)
+    assert not {"spatially_variable_genes", "metagenes"} & set(adata.uns)

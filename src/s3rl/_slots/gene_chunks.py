@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from s3rl._slots.table import slot_of
-from s3rl.errors import InputError, MissingKeyError, ParameterError
+from s3rl.errors import CountsError, InputError, MissingKeyError, ParameterError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -50,7 +50,7 @@ def genes_of(table: AnnData, genes: str | Sequence[str] | None) -> np.ndarray:
 
 
 def gene_chunks(
-    table: AnnData, columns: np.ndarray, layer: str | None, numbers: int = _NUMBERS
+    table: AnnData, columns: np.ndarray, layer: str | None, numbers: int = _NUMBERS, *, counts: bool = False
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Dense float64 (n, few) blocks of ``X`` or a layer: the part of ``columns`` (m,) that it is, and its values.
 
@@ -63,6 +63,8 @@ def gene_chunks(
         If there is no such layer.
     InputError
         If it holds something else than finite numbers.
+    CountsError
+        If it looks like raw counts, unless ``counts`` are welcome.
     """
     values = values_of(table, layer)
     name = "X" if layer is None else f"layers[{layer!r}]"
@@ -87,6 +89,14 @@ def gene_chunks(
                 key=name,
                 found=f"{bad.sum()} spots, first {table.obs_names[bad][0]}",
                 fix="remove or repair these spots; if a transformation made them, start again from the counts",
+            )
+        # a logarithm leaves nothing whole but zeros; a matrix of zeros and ones may be a choice
+        if not counts and block.max(initial=0.0) > 1 and not np.mod(block, 1).any():
+            raise CountsError(
+                "looks like raw counts, not like log-normalised expression",
+                key=name,
+                found=f"whole numbers up to {block.max():.4g}",
+                fix="s3.pp.normalize(adata)",
             )
         yield part, block
 

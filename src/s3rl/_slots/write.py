@@ -24,10 +24,18 @@ def write_slots(
     Raises
     ------
     ParameterError
-        If a key is empty, no text, or has a slash, which no file can keep.
+        If a key is empty, no text, or has a slash, which no file can keep; or if it would replace the record of a
+        model by something else.
     """
-    for _, key in slots:
+    for (attribute, key), value in slots.items():
         check_key(key)
+        if attribute == "uns" and _is_model(table.uns.get(key)) and not _is_model(value):
+            raise ParameterError(
+                "is where the record of a model is",
+                key="key_added",
+                found=f"uns[{key!r}]",
+                fix="pass another key_added=, or leave it out",
+            )
     before: list[tuple[Any, str, Any]] = []
     absent = object()
     try:
@@ -47,6 +55,10 @@ def write_slots(
             del getattr(table, attribute)[key]
     for (attribute, key), value in slots.items():
         wrote(f"{attribute}[{key!r}]", _describe(value))
+
+
+def _is_model(record: object) -> bool:
+    return hasattr(record, "get") and "prototypes" in record  # type: ignore[operator]
 
 
 def check_key(key: object) -> None:

@@ -96,8 +96,12 @@ def strongest(frame: pd.DataFrame, groups: list[str], count: int) -> list[str]:
 
 
 def short(name: str) -> str:
+    """A name of a set as it fits beside a row, its words apart."""
+    return cut(name.replace("_", " "))
+
+
+def cut(name: str) -> str:
     """A name as it fits beside a row; of long ones the end stays, in which families of sets differ."""
-    name = name.replace("_", " ")
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 17]}…{name[-16:]}"
 
 

@@ -139,7 +139,7 @@ def _maps(table: AnnData, tests: Tests, group: str, n_genes: int, cmap: str) -> 
         ax = figure.add_subplot(grid[number // columns, 1 + number % columns], label=name)
         row = top.iloc[list(top["gene"].astype(str)).index(name)]
         position = np.array([table.var_names.get_loc(name)])
-        values = next(gene_chunks(table, position, tests.params.get("layer")))[1][:, 0]
+        values = next(gene_chunks(table, position, tests.params.get("layer"), counts=True))[1][:, 0]
         _map(ax, xy, values, inside, cmap)
         ax.set_title(f"{name}  {tests.letter} = {row['statistic']:.2f}", fontsize=9)
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 from s3rl._slots.table import table_of
 from s3rl.errors import ParameterError
 from s3rl.pl import _draw
-from s3rl.pl._enrich_dots import Tests, bars, checked, depth, dots, fdr_of, pick, short, strongest
+from s3rl.pl._enrich_dots import Tests, bars, checked, cut, depth, dots, fdr_of, pick, strongest
 from s3rl.pl._results import stored
 
 if TYPE_CHECKING:
@@ -161,14 +161,14 @@ def _heatmap(results: pd.DataFrame, names: Any, groups: Any, n_top: int, max_fdr
         rows = [rows[number] for number in place]
         values = values.loc[rows]
     rates = own.pivot(index="tf", columns="metagene", values="rate").loc[rows, metagenes].to_numpy()
-    longest = max(len(short(name)) for name in rows)
+    longest = max(len(cut(name)) for name in rows)
     ax, _ = _draw.axes_or_new(ax, (1.9 + 0.08 * longest + 0.42 * len(metagenes), max(2.4, 0.9 + 0.24 * len(rows))))
     limit = max(float(np.nanmax(np.abs(values.to_numpy()))), 1e-9)
     drawn = ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     for row, column in zip(*np.nonzero(rates <= max_fdr), strict=True):
         dark = abs(values.iloc[row, column]) > 0.65 * limit
         ax.plot(column, row, ".", color="white" if dark else "black", markersize=4)
-    ax.set_yticks(range(len(rows)), [short(name) for name in rows], fontsize=8)
+    ax.set_yticks(range(len(rows)), [cut(name) for name in rows], fontsize=8)
     ax.set_xticks(range(len(metagenes)), metagenes, fontsize=8)
     ax.set_xlabel("metagene", fontsize=9)
     figure = ax.get_figure()

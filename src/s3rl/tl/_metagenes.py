@@ -113,6 +113,8 @@ def metagenes(
         If a gene, a layer, a column, the group or the table of tests is not there, or no gene in it is significant.
     LabelsError
         If the column is no grouping, or the group has fewer than 3 spots.
+    CountsError
+        If the expression looks like raw counts.
     InputError
         If expression is not finite numbers, or the table of tests is none.
 

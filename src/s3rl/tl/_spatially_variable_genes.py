@@ -132,6 +132,8 @@ def spatially_variable_genes(
         If the graph joins no two spots, or none of one slice.
     CoordinatesError
         If the coordinates are not finite.
+    CountsError
+        If the expression looks like raw counts.
     InputError
         If expression is not finite numbers.
     ParameterError
