@@ -99,8 +99,7 @@ def denoising(
 
     table = table_of(data, table_key)
     names = _checked_genes(table, genes)
-    if cmap not in plt.colormaps():
-        raise ParameterError("names no colour map", key="cmap", found=repr(cmap), fix="pass cmap='viridis'")
+    _draw.check_colour_map(cmap)
     labels = categories_of(table, groupby, fix="s3.tl.s3rl(adata, n_domains), or pass groupby=")
     colors = colors_of(table, groupby, list(labels.categories))
     labels = labels.remove_unused_categories()

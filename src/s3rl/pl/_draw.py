@@ -43,6 +43,14 @@ def checked_axes(ax: Any) -> Axes:
     return ax
 
 
+def check_colour_map(cmap: object, usual: str = "viridis") -> None:
+    """Refuse a name that is none of matplotlib's colour maps."""
+    import matplotlib.pyplot as plt
+
+    if cmap not in plt.colormaps():
+        raise ParameterError("names no colour map", key="cmap", found=repr(cmap), fix=f"pass cmap={usual!r}")
+
+
 def finish(
     figure: Figure | SubFigure | None, *, new: bool, show: bool | None, save: str | PathLike[str] | None
 ) -> None:

@@ -94,14 +94,11 @@ def ligrec_dots(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['LIG2-REC2', 'LIG1-REC1']
     """
-    import matplotlib.pyplot as plt
-
     table = table_of(data, table_key)
     for name, value in (("n_pairs", n_pairs), ("n_clusters", n_clusters)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ParameterError("must be a whole number, 1 or more", key=name, found=repr(value), fix=f"{name}=20")
-    if cmap not in plt.colormaps():
-        raise ParameterError("names no colour map", key="cmap", found=repr(cmap), fix="pass cmap='viridis'")
+    _draw.check_colour_map(cmap)
     found = _interactions.read(table, key, use, alpha)
     rows = _named(found.frame, use, found.significant)
     chosen = _strongest(rows)[:n_pairs] if pairs is None else _checked(pairs, rows)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s3rl._slots.table import table_of
-from s3rl.errors import ParameterError
 from s3rl.pl import _draw, _interactions
 
 if TYPE_CHECKING:
@@ -82,11 +81,8 @@ def ligrec_heatmap(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['L1', 'L2', 'WM']
     """
-    import matplotlib.pyplot as plt
-
     table = table_of(data, table_key)
-    if cmap not in plt.colormaps():
-        raise ParameterError("names no colour map", key="cmap", found=repr(cmap), fix="pass cmap='viridis'")
+    _draw.check_colour_map(cmap)
     found = _interactions.read(table, key, use, alpha)
     between = np.ma.masked_array(_interactions.counts(found), mask=~_tested(found))
     n = len(found.names)

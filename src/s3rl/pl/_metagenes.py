@@ -90,8 +90,7 @@ def metagenes(
     table = table_of(data, table_key)
     scores = embedding_of(table, key, fix=_CALL)
     frame = _genes_of(table, key, scores.shape[1])
-    if cmap not in plt.colormaps():
-        raise ParameterError("names no colour map", key="cmap", found=repr(cmap), fix="pass cmap='RdBu_r'")
+    _draw.check_colour_map(cmap, "RdBu_r")
     if isinstance(n_genes, bool) or not isinstance(n_genes, (int, np.integer)) or n_genes < 1:
         raise ParameterError(
             "must be a positive whole number", key="n_genes", found=repr(n_genes), fix="pass n_genes=10"

@@ -110,14 +110,12 @@ def proportions(
 
 
 def _check(kind: object, cmap: object) -> None:
-    import matplotlib.pyplot as plt
 
     if kind not in _KINDS:
         raise ParameterError(
             "names no kind of plot", key="kind", found=repr(kind), available=_KINDS, fix="pass kind='maps'"
         )
-    if cmap not in plt.colormaps():
-        raise ParameterError("names no colour map", key="cmap", found=repr(cmap), fix="pass cmap='viridis'")
+    _draw.check_colour_map(cmap)
 
 
 def _shown(found: Proportions, types: str | Sequence[str] | None, kind: str) -> list[int]:

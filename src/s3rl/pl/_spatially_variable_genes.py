@@ -95,12 +95,9 @@ def spatially_variable_genes(
     >>> figure.axes[0].get_label()
     'dots'
     """
-    import matplotlib.pyplot as plt
-
     table = table_of(data, table_key)
     tests = tests_of(table, key)
-    if cmap not in plt.colormaps():
-        raise ParameterError("names no colour map", key="cmap", found=repr(cmap), fix="pass cmap='viridis'")
+    _draw.check_colour_map(cmap)
     if n_genes is not None and (isinstance(n_genes, bool) or not isinstance(n_genes, (int, np.integer)) or n_genes < 1):
         raise ParameterError(
             "must be a positive whole number", key="n_genes", found=repr(n_genes), fix="pass n_genes=6"

@@ -10,7 +10,7 @@ from s3rl._keys import TrajectoryKeys
 from s3rl._slots.embedding import embedding_of
 from s3rl._slots.labels import categories_of, colors_of
 from s3rl._slots.table import coordinates_of, slot_of, table_of
-from s3rl.errors import InputError, ParameterError
+from s3rl.errors import InputError
 from s3rl.pl import _draw
 from s3rl.pl._trajectory_groups import draw_groups, draw_network
 
@@ -115,8 +115,7 @@ def trajectory(
     import matplotlib.pyplot as plt
 
     table = table_of(data, table_key)
-    if cmap not in plt.colormaps():
-        raise ParameterError("names no colour map", key="cmap", found=repr(cmap), fix="pass cmap='viridis'")
+    _draw.check_colour_map(cmap)
     found = _read(table, key, basis)
     maps = [] if found.fates is None else [f"fate: {state}" for state in found.record["states"]]
     maps = (["embedding"] if found.embedding is not None else []) + maps

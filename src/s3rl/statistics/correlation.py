@@ -8,29 +8,16 @@ import numpy as np
 
 from s3rl.statistics.multiple import permutation_pvalue
 from s3rl.statistics.permutations import permutation
+from s3rl.statistics.rank_correlation import correlation_pvalue, unit
 
 if TYPE_CHECKING:
     from s3rl.statistics.readout import Readout
 
 
-def unit(values: np.ndarray) -> np.ndarray:
-    """Columns (n, m) centred and of length 1; a column that does not vary becomes nan."""
-    centred = np.asarray(values, dtype=np.float64)
-    centred = centred - centred.mean(axis=0)
-    length = np.linalg.norm(centred, axis=0)
-    level = np.abs(values).max(axis=0, initial=0.0) * np.sqrt(len(centred))
-    return centred / np.where(length > 1e-6 * np.maximum(level, 1e-300), length, np.nan)
-
-
 def pearson(values: np.ndarray, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Correlation (m, k) of columns (n, m) with columns (n, k), and two-sided p-values for independent spots."""
-    from scipy.stats import t
-
     r = np.clip(unit(values).T @ unit(patterns), -1.0, 1.0)
-    freedom = max(len(values) - 2, 1)
-    with np.errstate(divide="ignore"):
-        statistic = np.abs(r) * np.sqrt(freedom / (1.0 - r**2))
-    return r, 2 * t.sf(statistic, freedom)
+    return r, correlation_pvalue(r, max(len(values), 3))
 
 
 def calibrated_pearson(

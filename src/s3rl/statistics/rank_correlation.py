@@ -20,11 +20,12 @@ def unit_ranks(values: np.ndarray) -> np.ndarray:
 
 
 def unit(values: np.ndarray) -> np.ndarray:
-    """Columns (n, m) centred and of unit length; one without variation is nan."""
-    centred = values - values.mean(axis=0)
-    length = np.sqrt((centred**2).sum(axis=0))
-    flat = length <= 1e-12 * np.sqrt((values**2).sum(axis=0)) + 1e-300
-    return np.asarray(centred / np.where(flat, np.nan, length))
+    """Columns (n, m) centred and of unit length; one without variation, but for rounding, is nan."""
+    centred = np.asarray(values, dtype=np.float64)
+    centred = centred - centred.mean(axis=0)
+    length = np.linalg.norm(centred, axis=0)
+    level = np.abs(values).max(axis=0, initial=0.0) * np.sqrt(len(centred))
+    return np.asarray(centred / np.where(length > 1e-6 * np.maximum(level, 1e-300), length, np.nan))
 
 
 def sparse_ranks(values: sp.csc_matrix) -> sp.csc_matrix:
