@@ -11,6 +11,7 @@ from s3rl._slots.labels import categories_of, colors_of
 from s3rl._slots.table import coordinates_of, slices_of, slot_of, table_of
 from s3rl.pl import _draw
 from s3rl.pl._palette import UNLABELLED
+from s3rl.pl._places import side_by_side
 from s3rl.pl._results import chosen, layer_title, stored
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _draw_map(ax: Axes, table: AnnData, found: Any, cmap: str) -> None:
     params, target = found["params"], found["target"]
     codes, slices = slices_of(table, params.get("library_key"))
     xy = coordinates_of(table, str(params["coordinates"]))
-    shift = _side_by_side(xy, codes, len(slices))
+    shift = side_by_side(xy, codes, len(slices))
     distance = slot_of(table, "obs", str(params["distance_key"]), fix=_FIX).to_numpy(np.float64)
     known = np.isfinite(distance)
     places, radius = xy + shift[codes], _draw.spot_radius(xy)
@@ -178,19 +179,6 @@ def _draw_map(ax: Axes, table: AnnData, found: Any, cmap: str) -> None:
     figure = ax.get_figure()
     if figure is not None:
         figure.colorbar(drawn, cax=ax.inset_axes((1.02, 0.15, 0.04, 0.7)))
-
-
-def _side_by_side(xy: np.ndarray, codes: np.ndarray, n_slices: int) -> np.ndarray:
-    """Shift (n_slices, 2) of each slice, so that they lie in a row."""
-    shift = np.zeros((n_slices, 2))
-    if n_slices == 1:
-        return shift
-    right = 0.0
-    for code in range(n_slices):
-        own = xy[codes == code]
-        shift[code] = right - own[:, 0].min(), -own[:, 1].min()
-        right += 1.05 * float(np.ptp(own[:, 0])) + 2 * _draw.spot_radius(own)
-    return shift
 
 
 def _draw_target(

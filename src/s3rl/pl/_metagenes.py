@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s3rl._slots.embedding import embedding_of
-from s3rl._slots.table import coordinates_of, slot_of, table_of
+from s3rl._slots.table import slot_of, table_of
 from s3rl.errors import InputError, ParameterError
 from s3rl.pl import _draw
+from s3rl.pl._places import places_of
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -31,6 +32,7 @@ def metagenes(
     key: str = "metagenes",
     n_genes: int = 10,
     cmap: str = "RdBu_r",
+    library_key: str | None = None,
     table_key: str | None = None,
     show: bool | None = None,
     save: str | PathLike[str] | None = None,
@@ -50,6 +52,8 @@ def metagenes(
         Most genes to list for each.
     cmap
         Matplotlib colour map with a middle.
+    library_key
+        Column of ``obs`` that names the slice: slices are drawn beside each other.
     table_key
         Table of a SpatialData.
     show
@@ -95,7 +99,7 @@ def metagenes(
         raise ParameterError(
             "must be a positive whole number", key="n_genes", found=repr(n_genes), fix="pass n_genes=10"
         )
-    xy = coordinates_of(table)
+    xy = places_of(table, library_key)
     parts = [frame[(frame["metagene"].astype(str) == str(number)).to_numpy()] for number in range(scores.shape[1])]
     listed = min(int(n_genes), max(map(len, parts)))
     aspect = float(np.clip(np.divide(*np.maximum(np.ptp(xy, axis=0), 1e-9)[::-1]), 0.5, 1.6))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from s3rl._slots.proportions import Proportions, proportions_of
-from s3rl._slots.table import coordinates_of, table_of
+from s3rl._slots.table import table_of
 from s3rl.errors import MissingKeyError, ParameterError
 from s3rl.pl import _draw
 from s3rl.pl._palette import UNLABELLED
+from s3rl.pl._places import places_of
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -37,6 +38,7 @@ def proportions(
     kind: Literal["maps", "pies"] = "maps",
     types: str | Sequence[str] | None = None,
     cmap: str = "viridis",
+    library_key: str | None = None,
     table_key: str | None = None,
     ax: Axes | None = None,
     show: bool | None = None,
@@ -61,6 +63,8 @@ def proportions(
         Types to show, in that order; None is all in maps, and in pies the twelve largest on average.
     cmap
         Matplotlib colour map of the maps.
+    library_key
+        Column of ``obs`` that names the slice: slices are drawn beside each other.
     table_key
         Table of a SpatialData.
     ax
@@ -103,14 +107,13 @@ def proportions(
     _check(kind, cmap)
     found = proportions_of(table, key)
     shown = _shown(found, types, kind)
-    xy = coordinates_of(table)
+    xy = places_of(table, library_key)
     axes = _maps(found, shown, xy, cmap, ax) if kind == "maps" else [_pies(found, shown, xy, ax)]
     _draw.finish(axes[0].figure, new=ax is None, show=show, save=save)
     return axes
 
 
 def _check(kind: object, cmap: object) -> None:
-
     if kind not in _KINDS:
         raise ParameterError(
             "names no kind of plot", key="kind", found=repr(kind), available=_KINDS, fix="pass kind='maps'"

@@ -8,10 +8,11 @@ import numpy as np
 
 from s3rl._slots.gene_chunks import gene_chunks
 from s3rl._slots.labels import categories_of
-from s3rl._slots.table import coordinates_of, table_of
+from s3rl._slots.table import table_of
 from s3rl.errors import MissingKeyError, ParameterError
 from s3rl.pl import _draw
 from s3rl.pl._palette import UNLABELLED
+from s3rl.pl._places import places_of
 from s3rl.pl._variable_genes_parts import CALL, LEVEL, Tests, dots, groups_of, tests_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def spatially_variable_genes(
     group: str | None = None,
     n_genes: int | None = None,
     cmap: str = "viridis",
+    library_key: str | None = None,
     table_key: str | None = None,
     show: bool | None = None,
     save: str | PathLike[str] | None = None,
@@ -58,6 +60,8 @@ def spatially_variable_genes(
         Maps, or genes of each group; None is 6 or 3.
     cmap
         Matplotlib colour map.
+    library_key
+        Column of ``obs`` that names the slice: slices are drawn beside each other; None is that of the tests.
     table_key
         Table of a SpatialData.
     show
@@ -110,18 +114,19 @@ def spatially_variable_genes(
     if group is None and len(groups) > 1:
         figure = dots(tests, groups, int(n_genes or 3), cmap)
     else:
-        figure = _maps(table, tests, group or groups[0], int(n_genes or 6), cmap)
+        xy = places_of(table, library_key or tests.params.get("library_key"))
+        figure = _maps(table, tests, group or groups[0], int(n_genes or 6), cmap, xy)
     _draw.finish(figure, new=True, show=show, save=save)
     return figure
 
 
-def _maps(table: AnnData, tests: Tests, group: str, n_genes: int, cmap: str) -> Figure:
+def _maps(table: AnnData, tests: Tests, group: str, n_genes: int, cmap: str, xy: np.ndarray) -> Figure:
     import matplotlib.pyplot as plt
 
     own = tests.frame[(tests.frame["group"].astype(str) == group).to_numpy()]
     top = own[own[tests.pvalue].notna().to_numpy()].head(n_genes)
     names = [name for name in top["gene"].astype(str) if name in table.var_names]
-    xy, inside = coordinates_of(table), np.ones(table.n_obs, dtype=bool)
+    inside = np.ones(table.n_obs, dtype=bool)
     if "groupby" in tests.params:
         labels = categories_of(table, str(tests.params["groupby"]), fix=CALL)
         inside = np.asarray(labels == group)

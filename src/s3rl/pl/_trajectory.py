@@ -9,9 +9,10 @@ import numpy as np
 from s3rl._keys import TrajectoryKeys
 from s3rl._slots.embedding import embedding_of
 from s3rl._slots.labels import categories_of, colors_of
-from s3rl._slots.table import coordinates_of, slot_of, table_of
+from s3rl._slots.table import slot_of, table_of
 from s3rl.errors import InputError
 from s3rl.pl import _draw
+from s3rl.pl._places import places_of
 from s3rl.pl._trajectory_groups import draw_groups, draw_network
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def trajectory(
     key: str = "s3rl",
     basis: str | None = None,
     cmap: str = "viridis",
+    library_key: str | None = None,
     table_key: str | None = None,
     show: bool | None = None,
     save: str | PathLike[str] | None = None,
@@ -70,6 +72,8 @@ def trajectory(
         with the pseudotime.
     cmap
         Matplotlib colour map of pseudotime and probabilities.
+    library_key
+        Column of ``obs`` that names the slice: slices are drawn beside each other.
     table_key
         Table of a SpatialData.
     show
@@ -116,7 +120,7 @@ def trajectory(
 
     table = table_of(data, table_key)
     _draw.check_colour_map(cmap)
-    found = _read(table, key, basis)
+    found = _read(table, key, basis, library_key)
     maps = [] if found.fates is None else [f"fate: {state}" for state in found.record["states"]]
     maps = (["embedding"] if found.embedding is not None else []) + maps
     aspect = float(np.clip(np.divide(*np.maximum(np.ptp(found.xy, axis=0), 1e-9)[::-1]), 0.5, 1.4))
@@ -146,7 +150,7 @@ def _heights(aspect: float, below: int) -> list[float]:
     return [high, 3.2, high * below] if below else [high, 3.2]
 
 
-def _read(table: AnnData, key: str, basis: str | None) -> _Found:
+def _read(table: AnnData, key: str, basis: str | None, library_key: str | None) -> _Found:
     keys = TrajectoryKeys(key)
     record = slot_of(table, "uns", keys.uns, fix=_FIX)
     parts = ("groups", "connectivities", "tree", "states", "root", "params")
@@ -178,7 +182,7 @@ def _read(table: AnnData, key: str, basis: str | None) -> _Found:
         raise InputError("has one column", key=f"obsm[{basis!r}]", found=embedding.shape, fix="pass basis='X_umap'")
     time = np.asarray(slot_of(table, "obs", keys.pseudotime, fix=_FIX), dtype=np.float64)
     colors = colors_of(table, str(record["params"]["groupby"]), list(labels.categories))
-    return _Found(record, time, labels, colors, coordinates_of(table), fates, embedding)
+    return _Found(record, time, labels, colors, places_of(table, library_key), fates, embedding)
 
 
 def _root(table: AnnData, found: _Found) -> int:
