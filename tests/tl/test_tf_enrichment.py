@@ -179,3 +179,14 @@ def test_without_decoupler(monkeypatch):
     with pytest.raises(errors.MissingExtraError, match=r"s3rl-tools\[enrichment\]"):
         s3.tl.tf_enrichment(tissue(), network(3), groupby="group")
     assert s3.tl.tf_enrichment(tissue(), network(3, weighted=False), groupby="group", copy=True) is not None
+
+
+@pytest.mark.parametrize("calibrate", [99, 1, "yes", None])
+def test_calibrate_is_no_number_of_permutations(calibrate):
+    """Elsewhere it may be one; here a number would be passed over in silence."""
+    adata = with_denoised(tissue())
+    network = pd.DataFrame({"source": "TF", "target": GENES[:20]})
+    for call, given in ((s3.tl.enrich, random_sets(3)), (s3.tl.tf_enrichment, network)):
+        with pytest.raises(errors.ParameterError, match="calibrate: must be True or False.*n_perms") as caught:
+            call(adata, given, groupby="group", layer="s3rl", calibrate=calibrate)
+        assert caught.value.key == "calibrate"

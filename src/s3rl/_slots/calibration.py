@@ -44,6 +44,21 @@ def permutations_of(calibrate: object) -> int:
     )  # fmt: skip
 
 
+def flag_of(calibrate: object, number: str) -> bool:
+    """Whether to calibrate, for functions whose permutations are counted elsewhere, by ``number``.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither True nor False.
+    """
+    if isinstance(calibrate, (bool, np.bool_)):
+        return bool(calibrate)
+    raise ParameterError(
+        "must be True or False", key="calibrate", found=repr(calibrate), fix=f"calibrate=True, {number}"
+    )
+
+
 def whole_number(value: object, key: str, low: int) -> int:
     """Return a whole number from ``low`` on.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3rl._params import Parameters, real, whole
 from s3rl._random import seed_of
+from s3rl._slots.calibration import flag_of
 from s3rl._slots.gene_lists import DOMAIN
 from s3rl._slots.gene_sets import gene_sets_of
 from s3rl._slots.post_denoising import is_denoised
@@ -222,8 +223,9 @@ def enrich(
     if method not in METHODS:
         raise ParameterError("does not exist", key="method", found=repr(method), available=METHODS, fix="method='ora'")
     chosen, seed = EnrichParams.of(params), seed_of(rng)
+    wanted = flag_of(calibrate, "params={'n_perms': 1000}")
     request = Request(
-        gene_sets_of(gene_sets), method, groupby, genes, layer, markers_key, chosen, calibrate, library_key, seed
+        gene_sets_of(gene_sets), method, groupby, genes, layer, markers_key, chosen, wanted, library_key, seed
     )
     run = {"ora": tested, "gsea": walked}.get(method, scored)
     found = run(table, request)
@@ -235,7 +237,7 @@ def enrich(
         "groupby": groupby or (DOMAIN if method in ("ora", "gsea") and genes is None and markers_key is None else None),
         "layer": layer,
         "markers_key": markers_key,
-        "calibrate": calibrate,
+        "calibrate": wanted,
         "library_key": library_key,
         "post_denoising": bool(found.results["post_denoising"].any()) or is_denoised(table, layer),
         **chosen.as_dict(),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3rl._params import Parameters, one_of, real, whole
 from s3rl._random import seed_of
+from s3rl._slots.calibration import flag_of
 from s3rl._slots.network import families_of, network_of
 from s3rl._slots.table import table_of
 from s3rl._slots.write import recorded, write_slots
@@ -207,9 +208,10 @@ def tf_enrichment(
     """
     table = table_of(data, table_key)
     chosen, seed = TFEnrichmentParams.of(params), seed_of(rng)
+    wanted = flag_of(calibrate, "params={'n_perms': 1000}")
     request = Request(
         network_of(network), {} if families is None else families_of(families), genes, groupby, metagenes_key, layer,
-        chosen, calibrate, library_key, seed,
+        chosen, wanted, library_key, seed,
     )  # fmt: skip
     found = found_in(table, request)
     if copy:
