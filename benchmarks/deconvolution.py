@@ -57,6 +57,7 @@ OURS = {
 @click.option("--only", type=click.Choice(["truth", "size"]))
 @click.option("--output", default=Path("benchmarks/results"), type=click.Path(path_type=Path))
 def main(data: Path, spots: int, seeds: int, only: str | None, output: Path) -> None:
+    output.mkdir(parents=True, exist_ok=True)
     logging.getLogger("s3rl").setLevel(logging.WARNING)
     warnings.simplefilter("ignore")
     if only in (None, "truth"):

@@ -187,6 +187,6 @@ def test_calibrate_is_no_number_of_permutations(calibrate):
     adata = with_denoised(tissue())
     network = pd.DataFrame({"source": "TF", "target": GENES[:20]})
     for call, given in ((s3.tl.enrich, random_sets(3)), (s3.tl.tf_enrichment, network)):
-        with pytest.raises(errors.ParameterError, match="calibrate: must be True or False.*n_perms") as caught:
+        with pytest.raises(errors.ParameterError, match=r"calibrate: must be True or False.*n_perms") as caught:
             call(adata, given, groupby="group", layer="s3rl", calibrate=calibrate)
         assert caught.value.key == "calibrate"
