@@ -16,6 +16,7 @@ import spatialdata as sd
 from s3rl.cli._session import Steps, quiet_process
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_demo_from_a_store_to_a_store_over_an_earlier_one(s3rl, tmp_path):
     (tmp_path / "s3rl_demo").mkdir()

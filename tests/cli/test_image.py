@@ -126,6 +126,7 @@ def test_without_the_image_all_is_as_if_there_were_none(visium, s3rl, tmp_path):
     assert summary_of(tmp_path / "bare")["image_left_out"] == "there is none"
 
 
+@pytest.mark.slow
 def test_a_run_without_the_image_leaves_nothing_of_one_with_it(store, s3rl, tmp_path):
     for options in ([], ["--no-image", "--overwrite"]):
         assert s3rl("run", store, "--n-domains", 3, "--output", "out", *options).exit_code == 0
