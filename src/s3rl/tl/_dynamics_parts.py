@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from s3rl._slots.calibration import before_denoising, frame_of
+from s3rl._slots.calibration import before_denoising, blind_before, frame_of
 from s3rl._slots.layers import Expression
 from s3rl.errors import InputError, ParameterError
-from s3rl.statistics.linear import linear_pvalues
 from s3rl.statistics.multiple import fdr
 from s3rl.statistics.permutations import permutation
 from s3rl.statistics.readout import Readout
@@ -160,8 +159,8 @@ def _measures(table: AnnData, expression: Expression, track: Track, places: np.n
         weights = np.zeros(table.n_obs)
         weights[track.rows] = track.time - track.time.mean()
         strata = track.strata[track.rows]
-        calibrated = linear_pvalues(
-            before, weights, track.rows, strata, denoiser, seed=track.seed, count=track.permutations
+        calibrated = blind_before(table, expression, track.seed).pvalues(
+            places, weights, track.rows, strata, ranks=False, seed=track.seed, count=track.permutations
         )
     r2, chance, pearson, pvalue, cv = found
     return _Measures(r2, chance, pearson, pvalue, cv, calibrated)

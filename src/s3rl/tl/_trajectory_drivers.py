@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s3rl._slots.calibration import before_denoising, frame_of
+from s3rl._slots.calibration import blind_before, frame_of
 from s3rl._slots.layers import Expression, genes_of, say_post_denoising
-from s3rl.statistics.linear import linear_pvalues
 from s3rl.statistics.multiple import fdr
 from s3rl.statistics.trend import correlation
 
@@ -73,11 +72,11 @@ def _calibrated(
     table: AnnData, expression: Expression, genes: np.ndarray, values: np.ndarray, permutations: int, seed: int
 ) -> np.ndarray:
     """P-values (lineages, genes) of the covariance, where the values before denoising change places over the spots."""
-    raw, denoiser = before_denoising(table, expression)
+    before = blind_before(table, expression, seed)
     rows, strata = np.arange(table.n_obs), np.zeros(table.n_obs, dtype=np.int64)
     return np.stack(
         [
-            linear_pvalues(raw[:, genes], weights, rows, strata, denoiser, seed=seed, count=permutations)
+            before.pvalues(genes, weights, rows, strata, ranks=False, seed=seed, count=permutations)
             for weights in (values - values.mean(axis=0)).T
         ]
     )
