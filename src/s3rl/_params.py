@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, Self
 
+import numpy as np
+
 from s3rl.errors import ParameterError
 
 Range = tuple[Callable[[Any], bool], str]
@@ -77,3 +79,19 @@ def real(low: float, high: float = float("inf")) -> Range:
 def one_of(*words: object) -> Range:
     """Range of named choices."""
     return lambda v: v in words, f"one of {', '.join(map(repr, words))}"
+
+
+def whole_number(value: object, key: str, low: int, usual: int | None = None) -> int:
+    """Return the value of the argument ``key``, a whole number from ``low`` on.
+
+    Raises
+    ------
+    ParameterError
+        If it is none; the message suggests ``usual``, or 20.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low:
+        return int(value)
+    suggested = max(low, 20) if usual is None else usual
+    raise ParameterError(
+        f"must be a whole number, {low} or more", key=key, found=repr(value), fix=f"pass {key}={suggested}"
+    )

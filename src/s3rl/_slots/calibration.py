@@ -59,21 +59,6 @@ def flag_of(calibrate: object, number: str) -> bool:
     )
 
 
-def whole_number(value: object, key: str, low: int) -> int:
-    """Return a whole number from ``low`` on.
-
-    Raises
-    ------
-    ParameterError
-        If it is none.
-    """
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low:
-        return int(value)
-    raise ParameterError(
-        f"must be a whole number, {low} or more", key=key, found=repr(value), fix=f"pass {key}={max(low, 20)}"
-    )
-
-
 def fraction(value: object, key: str, low: float, high: float) -> float:
     """Return a number from ``low`` to ``high``.
 

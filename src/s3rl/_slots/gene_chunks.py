@@ -36,6 +36,17 @@ def genes_of(table: AnnData, genes: str | Sequence[str] | None) -> np.ndarray:
     names = list(dict.fromkeys([genes] if isinstance(genes, str) else map(str, genes)))
     if not names:
         raise ParameterError("names no gene", key="genes", found=repr(genes), fix=fix)
+    return positions_of(table, names)
+
+
+def positions_of(table: AnnData, names: Sequence[str]) -> np.ndarray:
+    """Int64 (m,): where each name is in ``var_names``.
+
+    Raises
+    ------
+    MissingKeyError
+        If one is not there.
+    """
     positions = table.var_names.get_indexer(names)
     if (positions < 0).any():
         unknown = [name for name, position in zip(names, positions, strict=True) if position < 0]
@@ -44,7 +55,7 @@ def genes_of(table: AnnData, genes: str | Sequence[str] | None) -> np.ndarray:
             key="genes",
             found=", ".join(unknown[:12]),
             available=table.var_names,
-            fix=fix,
+            fix="pass names of adata.var_names",
         )
     return positions.astype(np.int64)
 

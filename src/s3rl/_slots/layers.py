@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from s3rl._keys import ModelKeys
 from s3rl._log import note
+from s3rl._slots.gene_chunks import positions_of
 from s3rl._slots.post_denoising import is_denoised
 from s3rl._slots.table import slot_of
 from s3rl.errors import CountsError, InputError, MissingKeyError, ParameterError
@@ -136,13 +137,7 @@ def genes_of(table: AnnData, genes: Any, expressions: Sequence[Expression], leas
             f"must name {least} genes or more, each once", key="genes", found=f"{len(names)} names",
             fix="pass names of adata.var_names",
         )  # fmt: skip
-    unknown = [name for name in names if name not in table.var_names]
-    if unknown:
-        raise MissingKeyError(
-            "has names that are not in var_names", key="genes", found=", ".join(unknown[:12]),
-            available=table.var_names, fix="pass names of adata.var_names",
-        )  # fmt: skip
-    places = table.var_names.get_indexer(names)
+    places = positions_of(table, names)
     if not whole[places].all():
         broken = [name for name, place in zip(names, places, strict=True) if not whole[place]]
         raise InputError(

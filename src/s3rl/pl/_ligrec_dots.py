@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s3rl._params import whole_number
 from s3rl._slots.table import table_of
-from s3rl.errors import MissingKeyError, ParameterError
+from s3rl.errors import MissingKeyError
 from s3rl.pl import _draw, _interactions
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ def ligrec_dots(
     """
     table = table_of(data, table_key)
     for name, value in (("n_pairs", n_pairs), ("n_clusters", n_clusters)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ParameterError("must be a whole number, 1 or more", key=name, found=repr(value), fix=f"{name}=20")
+        whole_number(value, name, 1)
     _draw.check_colour_map(cmap)
     found = _interactions.read(table, key, use, alpha)
     rows = _named(found.frame, use, found.significant)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s3rl._params import whole_number
 from s3rl._slots.embedding import embedding_of
 from s3rl._slots.table import slot_of, table_of
-from s3rl.errors import InputError, ParameterError
+from s3rl.errors import InputError
 from s3rl.pl import _draw
 from s3rl.pl._places import places_of
 
@@ -95,10 +96,7 @@ def metagenes(
     scores = embedding_of(table, key, fix=_CALL)
     frame = _genes_of(table, key, scores.shape[1])
     _draw.check_colour_map(cmap, "RdBu_r")
-    if isinstance(n_genes, bool) or not isinstance(n_genes, (int, np.integer)) or n_genes < 1:
-        raise ParameterError(
-            "must be a positive whole number", key="n_genes", found=repr(n_genes), fix="pass n_genes=10"
-        )
+    whole_number(n_genes, "n_genes", 1, 10)
     xy = places_of(table, library_key)
     parts = [frame[(frame["metagene"].astype(str) == str(number)).to_numpy()] for number in range(scores.shape[1])]
     listed = min(int(n_genes), max(map(len, parts)))

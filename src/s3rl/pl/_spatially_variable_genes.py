@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s3rl._params import whole_number
 from s3rl._slots.gene_chunks import gene_chunks
 from s3rl._slots.labels import categories_of
 from s3rl._slots.table import table_of
-from s3rl.errors import MissingKeyError, ParameterError
+from s3rl.errors import MissingKeyError
 from s3rl.pl import _draw
 from s3rl.pl._palette import UNLABELLED
 from s3rl.pl._places import places_of
@@ -102,10 +103,8 @@ def spatially_variable_genes(
     table = table_of(data, table_key)
     tests = tests_of(table, key)
     _draw.check_colour_map(cmap)
-    if n_genes is not None and (isinstance(n_genes, bool) or not isinstance(n_genes, (int, np.integer)) or n_genes < 1):
-        raise ParameterError(
-            "must be a positive whole number", key="n_genes", found=repr(n_genes), fix="pass n_genes=6"
-        )
+    if n_genes is not None:
+        whole_number(n_genes, "n_genes", 1, 6)
     groups = groups_of(tests.frame)
     if group is not None and group not in groups:
         raise MissingKeyError(

@@ -32,20 +32,32 @@ class Tests(NamedTuple):
 
     @property
     def letter(self) -> str:
+        """Letter of the statistic."""
         return "C" if self.params.get("mode") == "geary" else "I"
 
     @property
     def statistic(self) -> str:
+        """Name of the statistic."""
         return "Geary's C" if self.letter == "C" else "Moran's I"
 
     @property
     def note(self) -> str:
+        """What a reader must know of the p-values."""
         if self.pvalue != "pvalue":
             return " (calibrated)"
         return " (denoised, not calibrated)" if self.params.get("post_denoising") else ""
 
 
 def tests_of(table: AnnData, key: str) -> Tests:
+    """Tests in ``uns[key]``, the smallest p-value first; calibrated ones count where there are some.
+
+    Raises
+    ------
+    MissingKeyError
+        If there is nothing.
+    InputError
+        If it is no table of tests.
+    """
     stored = slot_of(table, "uns", key, fix=f"{CALL}, or pass key=")
     frame = stored.get("results") if hasattr(stored, "get") else None
     if frame is None or not set(getattr(frame, "columns", ())) >= _COLUMNS or not len(frame):
@@ -63,6 +75,7 @@ def groups_of(frame: pd.DataFrame) -> list[str]:
 
 
 def dots(tests: Tests, groups: list[str], n_genes: int, cmap: str) -> Figure:
+    """Draw a dot for each group and each of the ``n_genes`` first genes of all groups."""
     import matplotlib.pyplot as plt
 
     frame = tests.frame.assign(group=tests.frame["group"].astype(str), gene=tests.frame["gene"].astype(str))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s3rl._params import whole_number
 from s3rl._slots.labels import categories_of, colors_of
 from s3rl._slots.table import table_of
 from s3rl.errors import MissingKeyError, ParameterError
@@ -95,10 +96,7 @@ def volcano(
     'WM against L3'
     """
     table = table_of(data, table_key)
-    if not isinstance(n_labels, (int, np.integer)) or isinstance(n_labels, bool) or n_labels < 0:
-        raise ParameterError(
-            "must be a whole number, 0 or more", key="n_labels", found=repr(n_labels), fix="n_labels=10"
-        )
+    whole_number(n_labels, "n_labels", 0, 10)
     found = stored(table, key, ("results", "pairs"), fix=_FIX)
     genes, right, left = _pair(found["results"], found["pairs"], domain, reference)
     params = found["params"]

@@ -10,8 +10,9 @@ import scipy.sparse as sp
 
 from s3rl import _keys
 from s3rl._log import note
+from s3rl._params import whole_number
 from s3rl._slots.bulk import log_scale, oriented, per_million, pseudobulk
-from s3rl._slots.calibration import frame_of, whole_number
+from s3rl._slots.calibration import frame_of
 from s3rl._slots.layers import PAIR, RAW, Expression, expressions_of
 from s3rl._slots.table import slices_of, slot_of, table_of
 from s3rl._slots.write import write_slots

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from s3rl._params import whole_number
 from s3rl._random import seed_of
 from s3rl._slots.calibration import (
     before_denoising,
@@ -16,7 +17,6 @@ from s3rl._slots.calibration import (
     groups_of,
     joint_codes,
     permutations_of,
-    whole_number,
 )
 from s3rl._slots.labels import categories_of
 from s3rl._slots.layers import PAIR, Expression, expressions_of, genes_of, say_post_denoising

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from s3rl import _keys
+from s3rl._params import whole_number
 from s3rl._random import seed_of
-from s3rl._slots.calibration import blind_before, frame_of, groups_of, permutations_of, whole_number
+from s3rl._slots.calibration import blind_before, frame_of, groups_of, permutations_of
 from s3rl._slots.labels import categories_of
 from s3rl._slots.layers import PAIR, expressions_of, genes_of, say_post_denoising
 from s3rl._slots.table import slices_of, table_of

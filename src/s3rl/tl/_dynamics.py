@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from s3rl._keys import TrajectoryKeys
+from s3rl._params import whole_number
 from s3rl._random import seed_of
-from s3rl._slots.calibration import permutations_of, whole_number
+from s3rl._slots.calibration import permutations_of
 from s3rl._slots.layers import PAIR, expressions_of, genes_of, say_post_denoising
 from s3rl._slots.table import slices_of, slot_of, table_of
 from s3rl._slots.write import write_slots

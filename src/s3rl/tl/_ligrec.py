@@ -9,6 +9,7 @@ import numpy as np
 
 from s3rl import __version__, _keys
 from s3rl._log import note
+from s3rl._params import whole_number
 from s3rl._random import seed_of
 from s3rl._slots.crossfit import input_of
 from s3rl._slots.layers import expressions_of, say_post_denoising
@@ -212,10 +213,7 @@ def _written(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(n_perms: object, flags: dict[str, object], key_added: object, params: LigrecParams) -> None:
-    if isinstance(n_perms, bool) or not isinstance(n_perms, (int, np.integer)) or n_perms < 1:
-        raise ParameterError(
-            "must be a whole number, 1 or more", key="n_perms", found=repr(n_perms), fix="pass n_perms=1000"
-        )
+    whole_number(n_perms, "n_perms", 1, 1000)
     for name, value in flags.items():
         if not isinstance(value, (bool, np.bool_)):
             raise ParameterError("must be True or False", key=name, found=repr(value), fix=f"pass {name}=True")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from s3rl._log import note
+from s3rl._params import whole_number
 from s3rl._random import seed_of, stream
 from s3rl._slots.gene_chunks import gene_chunks, genes_of
 from s3rl._slots.labels import categories_of
@@ -136,9 +137,7 @@ def metagenes(
     """
     table = table_of(data, table_key)
     seed = seed_of(rng)
-    for name, value in (("n", n), ("n_top", n_top)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-            raise ParameterError("must be a positive whole number", key=name, found=repr(value), fix=f"pass {name}=3")
+    n, n_top = whole_number(n, "n", 1, 3), whole_number(n_top, "n_top", 1, 200)
     spots = _spots(table, groupby, group)
     named = genes if genes is not None else _significant(table, groupby, group, tests_key, int(n_top))
     columns = genes_of(table, named)

@@ -8,13 +8,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from s3rl import _keys
+from s3rl._params import whole_number
 from s3rl._random import seed_of
 from s3rl._slots.calibration import (
     blind_before,
     fraction,
     frame_of,
     permutations_of,
-    whole_number,
 )
 from s3rl._slots.labels import categories_of
 from s3rl._slots.layers import expressions_of, genes_of, say_post_denoising

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from s3rl import _keys
 from s3rl._log import note
+from s3rl._params import whole_number
 from s3rl._random import stream
 from s3rl._slots.gene_chunks import gene_chunks
 from s3rl._slots.labels import categories_of
@@ -60,14 +61,8 @@ def checked(mode: object, n_perms: object, calibrate: object, min_spots: object)
         )
     if not isinstance(calibrate, (bool, np.bool_)):
         raise ParameterError("must be True or False", key="calibrate", found=repr(calibrate), fix="calibrate=True")
-    for name, value, low, usual in (("n_perms", n_perms, 1, 999), ("min_spots", min_spots, FEWEST_IN_SLICE, 30)):
-        if value is None and name == "n_perms":
-            continue
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < low:
-            raise ParameterError(
-                f"must be a whole number, {low} or more", key=name, found=repr(value), fix=f"pass {name}={usual}"
-            )
-    return _CALIBRATIONS if n_perms is None else int(n_perms)  # type: ignore[call-overload]
+    whole_number(min_spots, "min_spots", FEWEST_IN_SLICE, 30)
+    return _CALIBRATIONS if n_perms is None else whole_number(n_perms, "n_perms", 1, 999)
 
 
 def groups_of(
