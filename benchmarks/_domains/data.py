@@ -75,7 +75,7 @@ def load(name: str, *, protocol: str = "kept", groupby: str = TRUTH) -> tuple[ad
         path, groupby = (data_folder() / FILES[name], TRUTH) if name in FILES else (Path(name), groupby)
         if not path.is_file():
             raise DataError(
-                f"{name}: no file {path}; name a data set ({', '.join(GROUPS['all'])}), or set S3RL_DATA to their folder"
+                f"{name}: no file {path}; set S3RL_DATA to the folder of the slices, or name one of {', '.join(TISSUES)}"
             )
         adata = ad.read_h5ad(path)
     for slot, key in (("obs", groupby), ("obsm", "spatial")):

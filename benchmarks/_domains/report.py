@@ -1,0 +1,90 @@
+"""The tables as markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from _domains.methods import title_of
+from _domains.summary import over_sets, paired, summary
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Every table, one protocol after the other."""
+    if table.empty:
+        return "No rows.\n"
+    parts = []
+    sets, scopes, tests = summary(table), over_sets(table), paired(table)
+    for protocol in ("kept", "dropped"):
+        lines = sets[sets["protocol"] == protocol]
+        if lines.empty:
+            continue
+        parts += [f"## Unlabelled spots {protocol}", "", "Mean ARI over the seeds:", "", wide(lines), ""]
+        for title, frame, columns in (
+            ("Over data sets:", scopes, OVER_SETS),
+            ("Each data set:", sets, EACH_SET),
+            ("Tests of the default against each method:", tests, TESTS),
+        ):
+            chosen = frame[frame["protocol"] == protocol] if len(frame) else frame
+            if len(chosen):
+                parts += [title, "", listed(chosen, columns), ""]
+    return "\n".join(parts)
+
+
+def score(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.3f}".replace("0.", ".", 1)
+
+
+def whole(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.0f}"
+
+
+def short(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.1f}"
+
+
+def pvalue(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.2g}"
+
+
+Format = Callable[[float], str]
+SPREAD: dict[str, tuple[str, Format]] = {
+    "ari": ("ARI", score), "median": ("median", score), "p5": ("P5", score), "cv": ("CV %", short),
+}  # fmt: skip
+OVER_SETS = {"scope": ("scope", str), "method": ("method", title_of), "sets": ("sets", whole)} | {
+    "seeds": ("seeds", whole)
+} | SPREAD  # fmt: skip
+EACH_SET = {"dataset": ("data set", str), "method": ("method", title_of), "seeds": ("seeds", whole)} | SPREAD | {
+    "nmi": ("NMI", score), "chaos": ("CHAOS", score), "pas": ("PAS", score), "n_found": ("domains", short),
+    "seconds": ("s", short), "peak_mb": ("MB", whole),
+}  # fmt: skip
+TESTS = {
+    "scope": ("scope", str), "method": ("method", title_of), "difference": ("difference", score),
+    "sets": ("sets", whole), "wins": ("won", whole), "p_sets": ("p, sets", pvalue), "p_t": ("p, t-test", pvalue), "runs": ("runs", whole),
+    "p_runs": ("p, runs", pvalue),
+}  # fmt: skip
+
+
+def listed(frame: pd.DataFrame, columns: dict[str, tuple[str, Format]]) -> str:
+    """A markdown table of some columns."""
+    rows = [[form(value) for value, (_, form) in zip(line, columns.values(), strict=True)]
+            for line in frame[list(columns)].itertuples(index=False)]  # fmt: skip
+    return grid([title for title, _ in columns.values()], rows)
+
+
+def wide(lines: pd.DataFrame) -> str:
+    """Methods x data sets; the best of each data set is bold."""
+    table = lines.pivot_table("ari", "method", "dataset", sort=False)
+    table = table.loc[table.mean(axis=1).sort_values(ascending=False).index]
+    best = table.max()
+    rows = [
+        [title_of(str(method))]
+        + [f"**{score(v)}**" if v == best[name] else score(v) for name, v in line.items()]
+        for method, line in table.iterrows()
+    ]  # fmt: skip
+    return grid(["method", *map(str, table.columns)], rows)
+
+
+def grid(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
