@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from s3rl.fit.inputs import Slide
+from s3rl.fit.shrinkage import measured_of, posterior, share_readout
 from s3rl.nn import SeparableAutoencoder
 
 _ROWS_AT_ONCE = 2048
@@ -22,6 +23,13 @@ class Embedding(NamedTuple):
 
     z: np.ndarray
     probabilities: np.ndarray
+
+
+class Denoised(NamedTuple):
+    """Denoised expression float32 (n, m), and the read-out (m, r) of its genes, the modelled ones first."""
+
+    layer: np.ndarray
+    loadings: Tensor
 
 
 class Factors(NamedTuple):
@@ -48,6 +56,28 @@ def embed(model: SeparableAutoencoder, slide: Slide) -> Embedding:
     """Embed the spots of a slide and assign them softly to the prototypes."""
     z = model.encode(slide.expression, slide.graph, slide.diffusion, slices=slide.slices)
     return Embedding(z.cpu().numpy(), torch.softmax(model.head(z), dim=1).cpu().numpy())
+
+
+def denoise(
+    z: np.ndarray, expression: sp.csr_matrix, modelled: np.ndarray, others: np.ndarray, loadings: Tensor | None = None
+) -> Denoised:
+    """Denoise all genes alike from the embedding (n, d) and the expression (n, m) of the spots.
+
+    Parameters
+    ----------
+    z, expression
+        Embedding and log-normalised expression.
+    modelled, others
+        Columns of the two kinds of genes.
+    loadings
+        Read-out of an earlier fit; None fits one.
+    """
+    order = np.concatenate([modelled, others]).astype(np.int64)
+    measured = measured_of(expression[:, order])
+    readout = share_readout(z, measured) if loadings is None else loadings.cpu().numpy()
+    layer = np.zeros(expression.shape, dtype=np.float32)
+    layer[:, order] = posterior(z, measured, readout)
+    return Denoised(layer, torch.from_numpy(readout))
 
 
 @torch.no_grad()

@@ -32,7 +32,7 @@ class FittedModel:
     other_genes
         Names of the genes that are read out by regression.
     loadings
-        Of the other genes (m, r), or None.
+        Read-out of all genes, or of the other genes where the decoder denoises (m, r); or None.
     domains
         Names of the domains, in the order of the prototypes.
     graph_params

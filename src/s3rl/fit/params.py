@@ -63,8 +63,9 @@ class S3RLParams(Parameters):
     checkpoint_interval
         Epochs between checkpoints.
     denoise
-        ``"all"`` writes denoised values of all genes, those the model did not see read out by ridge regression from
-        the same factors; ``"none"`` writes no layer.
+        ``"all"`` reads every gene out of the embedding, shrunk by how much of it is noise, and adds what the spot's
+        own counts say; ``"decoder"`` writes the reconstruction of the decoder as the paper does, genes that the model
+        did not see by ridge regression from the same factors; ``"none"`` writes no layer.
 
     Raises
     ------
@@ -105,7 +106,7 @@ class S3RLParams(Parameters):
     max_epochs: int = 200
     patience: int = 50
     checkpoint_interval: int = 25
-    denoise: Literal["all", "none"] = "all"
+    denoise: Literal["all", "decoder", "none"] = "all"
 
     def __post_init__(self) -> None:
         self.check(_RANGES)
@@ -130,6 +131,7 @@ class S3RLParams(Parameters):
         form: dict[str, Any] = {
             "diffusion": 0.0, "size_prior": "equal", "anchor": 0.0, "consensus": 0.0, "separability": 1.0,
             "topology": 0.4, "mask_rate": 0.5, "linear_output": False, "linear_embedding": False, "max_epochs": 2000,
+            "denoise": "decoder",
             "prototype_noise": 0.0 if ablation in ("S3RL-1", "S3RL-3") else 0.1,
             "use_image": ablation not in ("S3RL-2", "S3RL-3"),
         }  # fmt: skip
@@ -149,5 +151,5 @@ _RANGES: dict[str, Range] = {
     **dict.fromkeys(("linear_output", "linear_embedding", "use_image"), one_of(True, False)),
     "size_prior": one_of("estimated", "equal"),
     "batch": one_of("auto", "none", "center", "harmony"),
-    "denoise": one_of("all", "none"),
+    "denoise": one_of("all", "decoder", "none"),
 }

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from torch import Tensor
 
-from s3rl.fit.denoise import denoised, embed, readout, reconstruct
+from s3rl.fit.denoise import denoise, denoised, embed, readout, reconstruct
 from s3rl.fit.inputs import Slide
 from s3rl.fit.params import S3RLParams
 from s3rl.nn import SeparableAutoencoder
@@ -26,7 +26,7 @@ class Inferred(NamedTuple):
     denoised
         float32 (n, modelled + others), or None where it was not asked for.
     loadings
-        Read-out of the other genes (m, r), or None.
+        Read-out (m, r): of all genes, of the other genes where the decoder denoises, or None.
     """
 
     embedding: np.ndarray
@@ -54,19 +54,21 @@ def infer(
     slide
         Expression of the modelled genes with its graphs.
     expression
-        Expression of all genes (n, m), from which the other genes are regressed where ``loadings`` is None.
+        Expression of all genes (n, m), from which the read-out is fitted where ``loadings`` is None.
     modelled, others
         Columns of the modelled and of the other genes in the denoised array.
     params
         Of the fit.
     loadings
-        Read-out of the other genes from an earlier fit.
+        Read-out from an earlier fit.
     measured
         Boolean (g,): modelled genes that were measured; None for all.
     """
     z, probabilities = embed(network, slide)
     if params.denoise == "none":
         return Inferred(z, probabilities, None, None)
+    if params.denoise == "all":
+        return Inferred(z, probabilities, *denoise(z, expression, modelled, others, loadings))
     factors = reconstruct(network, slide, linear_output=params.linear_output, measured=measured)
     if loadings is None and len(others):
         loadings = readout(factors, expression[:, others])
