@@ -107,6 +107,21 @@ class ModelKeys:
         return f"{self.domain}_colors"
 
     @property
+    def margin(self) -> str:
+        """``obs``: float32, highest affinity less the second highest."""
+        return f"{self.key_added}_margin"
+
+    @property
+    def agreement(self) -> str:
+        """``obs``: float32, share of the consensus' mixtures that put the spot into its domain."""
+        return f"{self.key_added}_agreement"
+
+    @property
+    def uncertainty(self) -> str:
+        """``obs``: float32, probability that two readings of the spot differ."""
+        return f"{self.key_added}_uncertainty"
+
+    @property
     def layer(self) -> str:
         """``layers``: denoised expression, float32 (n, g)."""
         return self.key_added

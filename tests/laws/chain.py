@@ -20,6 +20,9 @@ RESULTS = frozenset(
         "obsm/X_s3rl",
         "obsm/s3rl_probabilities",
         "obs/s3rl_domain",
+        "obs/s3rl_margin",
+        "obs/s3rl_agreement",
+        "obs/s3rl_uncertainty",
         "uns/s3rl_domain_colors",
         "layers/s3rl",
         "uns/s3rl",
@@ -118,7 +121,7 @@ ROWS = (
         RESULTS,
         gives="trained",
     ),
-    Row("tl.transfer", "signed", {"model": MODEL, "device": "cpu"}, RESULTS),
+    Row("tl.transfer", "signed", {"model": MODEL, "device": "cpu"}, RESULTS - {"obs/s3rl_agreement"}),
     Row(
         "tl.cluster",
         "trained",

@@ -47,6 +47,18 @@ class ModelResult(Protocol):
         """Categorical (n,)."""
 
     @property
+    def margin(self) -> np.ndarray:
+        """float32 (n,)."""
+
+    @property
+    def agreement(self) -> np.ndarray | None:
+        """float32 (n,), or None."""
+
+    @property
+    def uncertainty(self) -> np.ndarray:
+        """float32 (n,)."""
+
+    @property
     def denoised(self) -> np.ndarray | None:
         """float32 (n, n_vars), or None."""
 
@@ -62,9 +74,19 @@ def result_slots(result: ModelResult, key_added: str) -> dict[tuple[str, str], A
         ("obsm", keys.embedding): result.embedding,
         ("obsm", keys.probabilities): result.probabilities,
         ("obs", keys.domain): result.domain,
+        ("obs", keys.margin): result.margin,
+        ("obs", keys.uncertainty): result.uncertainty,
         ("uns", keys.colors): domain_colors(len(result.domain.cat.categories)),
         ("uns", keys.uns): result.record,
     }
+    if result.agreement is not None:
+        slots["obs", keys.agreement] = result.agreement
     if result.denoised is not None:
         slots["layers", keys.layer] = result.denoised
     return slots
+
+
+def stale_slots(key_added: str) -> set[tuple[str, str]]:
+    """Slots of a result that the one in its place may lack."""
+    keys = ModelKeys(key_added)
+    return {("obs", name) for name in (keys.margin, keys.agreement, keys.uncertainty)}

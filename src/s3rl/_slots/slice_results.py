@@ -88,6 +88,9 @@ def slots_of_slice(
         ("obs", keys.domain): domain,
         ("uns", keys.uns): deepcopy(joined.uns[keys.uns]),
     }
+    for name in (keys.margin, keys.agreement, keys.uncertainty):
+        if name in joined.obs:
+            slots["obs", name] = joined.obs[name].to_numpy(copy=True)[rows]
     if keys.colors in joined.uns:
         slots["uns", keys.colors] = [str(color) for color in joined.uns[keys.colors]]
     at = joined.var_names.astype(str).get_indexer(table.var_names.astype(str))

@@ -12,6 +12,7 @@ import numpy as np
 
 from s3rl._keys import ORIGINAL_NAME, ModelKeys
 from s3rl._log import note
+from s3rl._slots.model import stale_slots
 from s3rl._slots.read import read_input
 from s3rl._slots.slice_results import check_results, rows_of, slots_of_slice
 from s3rl._slots.slice_source import Source, naming, sources_of
@@ -64,6 +65,7 @@ def split_slices(
     None. Writes into every slice
 
     - ``obsm["X_s3rl"]``, ``obsm["s3rl_probabilities"]``, ``obs["s3rl_domain"]`` with all domains as categories
+    - ``obs["s3rl_margin"]``, ``obs["s3rl_agreement"]``, ``obs["s3rl_uncertainty"]``, where they are
     - ``uns["s3rl_domain_colors"]``, ``uns["s3rl"]``: the same in all slices
     - ``layers["s3rl"]``, where every gene of the slice was kept by the join; the log says where not
 
@@ -132,7 +134,7 @@ def _hand_over(joined: AnnData, task: _Task, keys: ModelKeys, overwrite: bool) -
         slots, has_layer = slots_of_slice(joined, task.rows, table, keys)
         if not has_layer and keys.layer in joined.layers:
             note("%s has genes that were not kept: layers[%r] stays in the joined table", source.name, keys.layer)
-        write_slots(table, slots)
+        write_slots(table, slots, stale=stale_slots(keys.key_added))
         if task.target is not None:
             write_results(whole, task.target, overwrite=overwrite)
             note("wrote %s", task.target)

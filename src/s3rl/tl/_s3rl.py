@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from s3rl._random import seed_of
-from s3rl._slots.model import domains_of, modelled_genes, result_slots
+from s3rl._slots.model import domains_of, modelled_genes, result_slots, stale_slots
 from s3rl._slots.neighbors import SignedGraph, joins_slices, signed_graph_of, spatial_graph_of
 from s3rl._slots.table import normalised_expression_of, slices_of, table_of
 from s3rl._slots.write import check_key, write_slots
@@ -39,6 +39,12 @@ class S3RLResult(NamedTuple):
         float32 (n, c), rows sum to one.
     domain
         Categorical of str (n,).
+    margin
+        float32 (n,): highest affinity less the second highest.
+    agreement
+        float32 (n,): share of the consensus' mixtures that agree; None where ``params.consensus`` is 0.
+    uncertainty
+        float32 (n,), 0 to 1.
     denoised
         float32 (n, n_vars) on the scale of the expression, or None where ``params.denoise`` is ``"none"``.
     record
@@ -48,6 +54,9 @@ class S3RLResult(NamedTuple):
     embedding: np.ndarray
     probabilities: np.ndarray
     domain: pd.Series
+    margin: np.ndarray
+    agreement: np.ndarray | None
+    uncertainty: np.ndarray
     denoised: np.ndarray | None
     record: dict[str, Any]
 
@@ -122,6 +131,11 @@ def s3rl(
     - ``obsm["X_s3rl"]``: embedding, float32 (n, d)
     - ``obsm["s3rl_probabilities"]``: affinity to each domain, float32 (n, c)
     - ``obs["s3rl_domain"]``: categorical of str, with ``uns["s3rl_domain_colors"]``
+    - ``obs["s3rl_margin"]``: highest affinity less the second highest, float32
+    - ``obs["s3rl_agreement"]``: share of the consensus' mixtures that put the spot into its domain, float32; not where
+      ``params.consensus`` is 0
+    - ``obs["s3rl_uncertainty"]``: probability that the model and one of the mixtures differ about the spot, float32;
+      not a posterior, see :func:`s3rl.pl.uncertainty`
     - ``layers["s3rl"]``: denoised expression, float32 (n, n_vars)
     - ``uns["s3rl"]``: parameters, inputs, loss history, prototypes, rotation, version and seed
 
@@ -185,7 +199,7 @@ def s3rl(
         save_model(model_dir, fitted.saved())
     if copy:
         return result
-    write_slots(table, result_slots(result, key_added))
+    write_slots(table, result_slots(result, key_added), stale=stale_slots(key_added))
     return None
 
 
@@ -209,6 +223,7 @@ def _fit(
     from s3rl.fit.loop import train
     from s3rl.fit.model import FittedModel
     from s3rl.fit.result import infer
+    from s3rl.fit.uncertainty import mixture_labels, spot_uncertainty
 
     place = resolve_device(device)
     modelled = modelled_genes(table)
@@ -238,7 +253,9 @@ def _fit(
     )
     domain = domains_of(inferred.probabilities, names, table.obs_names)
     record = _record(network, history, asked, seed, n_domains) | {"batch": params.batch}
-    return fitted, S3RLResult(inferred.embedding, inferred.probabilities, domain, inferred.denoised, record)
+    runs = mixture_labels(x, spatial, n_domains, params, seed=seed, slices=slices)
+    sure = spot_uncertainty(inferred.probabilities, runs)
+    return fitted, S3RLResult(inferred.embedding, inferred.probabilities, domain, *sure, inferred.denoised, record)
 
 
 def _record(network: Any, history: dict[str, list[float]], params: S3RLParams, seed: int, n_domains: int) -> dict:

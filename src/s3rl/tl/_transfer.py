@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from s3rl._log import note
-from s3rl._slots.model import domains_of, result_slots
+from s3rl._slots.model import domains_of, result_slots, stale_slots
 from s3rl._slots.neighbors import signed_graph_of, spatial_graph_of
 from s3rl._slots.table import normalised_expression_of, table_of
 from s3rl._slots.write import write_slots
@@ -37,6 +37,12 @@ class TransferResult(NamedTuple):
         float32 (n, c), rows sum to one.
     domain
         Categorical of str (n,), with the names of the fit.
+    margin
+        float32 (n,): highest affinity less the second highest.
+    agreement
+        None: no mixtures have seen this slice.
+    uncertainty
+        float32 (n,), 0 to 1, from the affinities alone.
     denoised
         float32 (n, n_vars), NaN for genes that the model does not know; None where the fit had no layer.
     record
@@ -46,6 +52,9 @@ class TransferResult(NamedTuple):
     embedding: np.ndarray
     probabilities: np.ndarray
     domain: pd.Series
+    margin: np.ndarray
+    agreement: np.ndarray | None
+    uncertainty: np.ndarray
     denoised: np.ndarray | None
     record: dict[str, Any]
 
@@ -88,8 +97,8 @@ def transfer(
 
     Returns
     -------
-    None, or a ``TransferResult`` where ``copy=True``. Otherwise writes the slots of ``s3.tl.s3rl``; denoised values of
-    genes that the model does not know are NaN.
+    None, or a ``TransferResult`` where ``copy=True``. Otherwise writes the slots of ``s3.tl.s3rl`` but for
+    ``obs["s3rl_agreement"]``; denoised values of genes that the model does not know are NaN.
 
     Raises
     ------
@@ -119,6 +128,7 @@ def transfer(
     from s3rl.fit.model import FittedModel
     from s3rl.fit.model_folder import load_model
     from s3rl.fit.result import infer
+    from s3rl.fit.uncertainty import spot_uncertainty
 
     place = resolve_device(device)
     folder = os.fspath(model)
@@ -139,10 +149,11 @@ def transfer(
     denoised = None if inferred.denoised is None else _spread(inferred.denoised, table, known)
     record = _record(fitted, missing) | {"input": {"neighbors_key": neighbors_key, "layer": layer, "model": folder}}
     domain = domains_of(inferred.probabilities, fitted.domains, table.obs_names)
-    result = TransferResult(inferred.embedding, inferred.probabilities, domain, denoised, record)
+    sure = spot_uncertainty(inferred.probabilities, None)
+    result = TransferResult(inferred.embedding, inferred.probabilities, domain, *sure, denoised, record)
     if copy:
         return result
-    write_slots(table, result_slots(result, key_added))
+    write_slots(table, result_slots(result, key_added), stale=stale_slots(key_added))
     return None
 
 
