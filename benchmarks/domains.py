@@ -13,6 +13,7 @@ share a file. Each row holds the command that makes it. Labels are used for thei
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -67,7 +68,9 @@ def run(given: argparse.Namespace, output: Path | None) -> int:
     if given.prepare:
         return prepare(tasks[0], given.prepare)
     if output is None and len(tasks) == 1:
-        print(rows.as_csv(measure(tasks[0], given.prepared)), end="")
+        with contextlib.redirect_stdout(sys.stderr):
+            made = measure(tasks[0], given.prepared)
+        print(rows.as_csv(made), end="")
         return 0
     if output is not None and not given.again:
         tasks = still_to_do(tasks, rows.done(output))

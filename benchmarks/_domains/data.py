@@ -74,8 +74,9 @@ def load(name: str, *, protocol: str = "kept", groupby: str = TRUTH) -> tuple[ad
     else:
         path, groupby = (data_folder() / FILES[name], TRUTH) if name in FILES else (Path(name), groupby)
         if not path.is_file():
+            known = ", ".join(TISSUES)
             raise DataError(
-                f"{name}: no file {path}; set S3RL_DATA to the folder of the slices, or name one of {', '.join(TISSUES)}"
+                f"{name}: no file {path}; set S3RL_DATA to the folder of the slices, or name one of {known}"
             )
         adata = ad.read_h5ad(path)
     for slot, key in (("obs", groupby), ("obsm", "spatial")):

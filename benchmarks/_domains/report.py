@@ -61,8 +61,8 @@ EACH_SET = {"dataset": ("data set", str), "method": ("method", title_of), "seeds
 }  # fmt: skip
 TESTS = {
     "scope": ("scope", str), "method": ("method", title_of), "difference": ("difference", score),
-    "sets": ("sets", whole), "wins": ("won", whole), "p_sets": ("p, sets", pvalue), "p_t": ("p, t-test", pvalue), "runs": ("runs", whole),
-    "p_runs": ("p, runs", pvalue),
+    "wins": ("won", whole), "sets": ("sets", whole), "p_sets": ("p, sets", pvalue), "p_t": ("p, t-test", pvalue),
+    "runs": ("runs", whole), "p_runs": ("p, runs", pvalue),
 }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def measure(task: Task, prepared: Path | None = None) -> list[dict[str, Any]]:
 
 def quiet() -> None:
     warnings.simplefilter("ignore")
-    for name in ("s3rl", "squidpy", "scanpy", "spatialdata"):
+    for name in ("s3rl", "squidpy", "scanpy", "spatialdata", "spatialdata._logging"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
