@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from _domains.data import CELL_TYPES
 from _domains.data import GROUPS as SETS
 from _domains.methods import ABLATIONS, FLOORS, title_of
+from _domains.summary import from_best
 from _domains.tissues import TISSUES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 OURS, ABLATED, BELOW, OTHERS = "#c1272d", "#e39a54", "#8c8c8c", "#3b6fb6"
-COLUMNS = 5
 
 
 def figures(table: pd.DataFrame, output: Path) -> list[Path]:
@@ -50,25 +51,22 @@ def draw(runs: pd.DataFrame, path: Path) -> None:
 
     datasets = [name for name in SETS["all"] if name in set(runs["dataset"])]
     datasets += sorted(set(runs["dataset"]) - set(datasets))
-    order = order_of(runs)
-    n_columns = min(COLUMNS, len(datasets))
+    order = from_best(runs)[::-1]
+    n_columns = 4 if len(datasets) in (7, 8) else min(5, len(datasets))
     n_rows = -(-len(datasets) // n_columns)
     size = (2.1 + 2.1 * n_columns, n_rows * (0.7 + 0.2 * len(order)))
     figure, axes = plt.subplots(n_rows, n_columns, figsize=size, sharey=True, squeeze=False, layout="constrained")
     for ax, dataset in zip(axes.flat, datasets, strict=False):
         panel(ax, runs[runs["dataset"] == dataset], order)
-        ax.set_title(dataset, fontsize=9)
+        ax.set_title(f"{dataset} (cell types)" if dataset in CELL_TYPES else dataset, fontsize=9)
+    for label in (label for ax in axes[:, 0] for label in ax.get_yticklabels()):
+        if label.get_text() == "s3rl":
+            label.set(color=OURS, fontweight="bold")
     for ax in axes.flat[len(datasets) :]:
         ax.set_visible(False)
     figure.supxlabel("adjusted Rand index, a dot for each seed", fontsize=9)
     figure.savefig(path, dpi=150)
     plt.close(figure)
-
-
-def order_of(runs: pd.DataFrame) -> list[str]:
-    """Methods from the lowest to the highest mean of their places in the data sets."""
-    means = runs.pivot_table("ari", "method", "dataset")
-    return list(means.rank(pct=True).mean(axis=1).sort_values(kind="stable").index)
 
 
 def panel(ax: Axes, runs: pd.DataFrame, order: list[str]) -> None:

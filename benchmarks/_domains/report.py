@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from _domains.methods import title_of
-from _domains.summary import over_sets, paired, summary
+from _domains.methods import ABLATIONS, title_of
+from _domains.summary import BASELINE, from_best, over_sets, paired, summary
+from _domains.tissues import TISSUES
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -20,7 +21,9 @@ def markdown(table: pd.DataFrame) -> str:
         lines = sets[sets["protocol"] == protocol]
         if lines.empty:
             continue
-        parts += [f"## Unlabelled spots {protocol}", "", "Mean ARI over the seeds:", "", wide(lines), ""]
+        parts += [f"## Unlabelled spots {protocol}", ""]
+        for title, chosen in tables_of(lines):
+            parts += [f"Mean ARI over the seeds, {title}:", "", wide(chosen), ""]
         for title, frame, columns in (
             ("Over data sets:", scopes, OVER_SETS),
             ("Each data set:", sets, EACH_SET),
@@ -30,6 +33,16 @@ def markdown(table: pd.DataFrame) -> str:
             if len(chosen):
                 parts += [title, "", listed(chosen, columns), ""]
     return "\n".join(parts)
+
+
+def tables_of(lines: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Real slices and simulated tissue, methods and changes of the default."""
+    simulated, ablated = lines["dataset"].isin(TISSUES), lines["method"].isin(ABLATIONS)
+    for place, here in (("real slices", ~simulated), ("simulated tissue", simulated)):
+        if (here & ~ablated).any():
+            yield place, lines[here & ~ablated]
+        if (here & ablated).any():
+            yield f"{place}, changes of the default", lines[here & (ablated | (lines["method"] == BASELINE))]
 
 
 def score(value: float) -> str:
@@ -76,7 +89,7 @@ def listed(frame: pd.DataFrame, columns: dict[str, tuple[str, Format]]) -> str:
 def wide(lines: pd.DataFrame) -> str:
     """Methods x data sets; the best of each data set is bold."""
     table = lines.pivot_table("ari", "method", "dataset", sort=False)
-    table = table.loc[table.mean(axis=1).sort_values(ascending=False).index]
+    table = table.loc[from_best(lines)]
     best = table.max()
     rows = [
         [title_of(str(method))]

@@ -50,6 +50,24 @@ def spread(values: pd.Series | np.ndarray) -> dict[str, float]:
     }
 
 
+def from_best(runs: pd.DataFrame) -> list[str]:
+    """Methods from the best to the worst, by the mean of their places among the methods of each data set."""
+    means = runs.pivot_table("ari", "method", "dataset")
+    return list(means.rank(pct=True).mean(axis=1).sort_values(kind="stable", ascending=False).index)
+
+
+def parts_of(runs: pd.DataFrame, scopes: Iterable[str]) -> list[tuple[str, pd.DataFrame]]:
+    """Runs of each scope, without scopes that hold the same data sets as one before them."""
+    made: list[tuple[str, pd.DataFrame]] = []
+    seen: list[set[str]] = []
+    for scope in scopes:
+        part = runs[runs["dataset"].isin(SCOPES[scope])]
+        if len(part) and set(part["dataset"]) not in seen:
+            seen.append(set(part["dataset"]))
+            made.append((scope, part))
+    return made
+
+
 def over_sets(table: pd.DataFrame) -> pd.DataFrame:
     """The same over the data sets of each scope, for methods that ran on all of those that the baseline ran on.
 
@@ -58,8 +76,7 @@ def over_sets(table: pd.DataFrame) -> pd.DataFrame:
     """
     made = []
     for protocol, runs in table.groupby("protocol", sort=False):
-        for scope, members in SCOPES.items():
-            part = runs[runs["dataset"].isin(members)]
+        for scope, part in parts_of(runs, SCOPES):
             needed = set(part.loc[part["method"] == BASELINE, "dataset"]) or set(part["dataset"])
             if len(needed) < 2:
                 continue
@@ -70,7 +87,7 @@ def over_sets(table: pd.DataFrame) -> pd.DataFrame:
                     whole = {"seeds": len(wide)} | spread(wide.mean(axis=1))
                     made.append(line | whole | {"p5": float(np.quantile(wide.to_numpy(), 0.05))})
     found = pd.DataFrame(made)
-    return found if found.empty else found.sort_values(["protocol", "scope", "ari"], ascending=[False, True, False])
+    return found if found.empty else found.sort_values("ari", ascending=False)
 
 
 def by_seed(runs: pd.DataFrame, seeds: Iterable[int] | None = None) -> pd.DataFrame:
@@ -93,12 +110,12 @@ def paired(table: pd.DataFrame, scopes: Sequence[str] = ("real domains", "simula
     """
     made = []
     for protocol, runs in table.groupby("protocol", sort=False):
-        for scope in scopes:
-            part = runs[runs["dataset"].isin(SCOPES[scope])]
+        for scope, part in parts_of(runs, scopes):
             ours = part[part["method"] == BASELINE]
             for method, theirs in part[part["method"] != BASELINE].groupby("method", sort=False):
                 line = {"protocol": protocol, "scope": scope, "method": method}
-                if compared := compare(ours, theirs):
+                compared = compare(ours, theirs)
+                if compared and compared["runs"] > 1:
                     made.append(line | compared)
     found = pd.DataFrame(made)
     for column in () if found.empty else ("p_sets", "p_runs", "p_t"):
