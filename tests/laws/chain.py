@@ -6,11 +6,11 @@ public function of ``pp``, ``tl`` or ``pl`` without a row fails the laws, unless
 
 from __future__ import annotations
 
-from laws.areas import communication, deconvolution, enrichment, genes, structures, trajectory
+from laws.areas import communication, deconvolution, denoising, enrichment, genes, structures, trajectory
 from laws.row import MODEL, Row
 
 # what is done with the results; an area has its rows, exceptions, and what the tests of malformed input need
-AREAS = (communication, trajectory, deconvolution, genes, enrichment, structures)
+AREAS = (communication, trajectory, deconvolution, genes, enrichment, structures, denoising)
 
 EPOCHS = {"max_epochs": 8}
 

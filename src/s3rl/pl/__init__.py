@@ -24,6 +24,7 @@ __getattr__, __dir__, __all__ = _attach(
         "stack": "_stack",
         "signed_graph": "_signed_graph",
         "denoising": "_denoising",
+        "denoising_report": "_denoising_report",
         "tiles": "_tiles",
         "tile_boxes": "_tile_boxes",
         "views": "_views",

@@ -1,0 +1,195 @@
+"""Private tables with other counts, and the model fitted to them as ``tl.s3rl`` fits it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from s3rl import _keys
+from s3rl._log import logger
+from s3rl._slots.model import result_slots
+from s3rl._slots.neighbors import signed_graph_of, spatial_graph_of
+from s3rl._slots.table import expression_of, slices_of
+from s3rl.errors import CountsError, MissingKeyError, ParameterError
+from s3rl.fit.params import S3RLParams
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_TARGET = 1e4
+
+
+class Plan(NamedTuple):
+    """How the model is fitted again.
+
+    Attributes
+    ----------
+    n_domains
+        Domains.
+    params
+        Of the model.
+    neighbors_key
+        Entry of ``uns`` of the signed graph.
+    arguments
+        Those of ``pp.signed_neighbors``.
+    connectivity_key
+        Key of the spatial graph.
+    library_key
+        Column of ``obs`` with the slices, or None.
+    codes
+        Int64 (n,): slice of each spot.
+    target
+        Usual total of the normalised expression.
+    seed, device, progress
+        As given.
+    """
+
+    n_domains: int
+    params: S3RLParams
+    neighbors_key: str
+    arguments: dict[str, Any]
+    connectivity_key: str
+    library_key: str | None
+    codes: np.ndarray
+    target: float
+    seed: int
+    device: str
+    progress: bool
+
+
+def plan_of(
+    table: AnnData, n_domains: int | None, params: Any, neighbors_key: str, library_key: str | None, seed: int,
+    device: str, progress: bool,
+) -> Plan:  # fmt: skip
+    """What is not given is that of the model in ``uns["s3rl"]``.
+
+    Raises
+    ------
+    MissingKeyError
+        If there is no signed graph, or no model and no ``n_domains``.
+    ParameterError
+        If the parameters leave denoising out.
+    """
+    from s3rl.tl._s3rl import checked_domains
+
+    record = table.uns.get(_keys.ModelKeys().uns, {})
+    record = record if hasattr(record, "get") else {}
+    given = record.get("input", {})
+    if n_domains is None and "n_domains" not in record:
+        raise MissingKeyError(
+            "is not there, so the number of domains is not known", key="uns['s3rl']", available=list(table.uns),
+            fix="pass n_domains=, or s3.tl.s3rl(adata, n_domains) first",
+        )  # fmt: skip
+    settings = S3RLParams.of(record.get("params") if params is None else params)
+    if settings.denoise == "none":
+        raise ParameterError(
+            "leaves denoising out", key="params.denoise", found="'none'", fix="params={'denoise': 'all'}"
+        )
+    graph = signed_graph_of(table, neighbors_key)
+    spatial_graph_of(table, graph.connectivity_key)
+    library = library_key if library_key is not None or not hasattr(given, "get") else given.get("library_key")
+    return Plan(
+        checked_domains(record["n_domains"] if n_domains is None else n_domains, table.n_obs),
+        settings,
+        neighbors_key,
+        _plain(graph.params.get("arguments", {})),
+        graph.connectivity_key,
+        None if library is None else str(library),
+        slices_of(table, None if library is None else str(library))[0],
+        _target_of(table),
+        seed,
+        device,
+        progress,
+    )
+
+
+def _plain(arguments: Any) -> dict[str, Any]:
+    """Arguments as they were given; a file returns arrays for sequences."""
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in dict(arguments).items()}
+
+
+def _target_of(table: AnnData) -> float:
+    if table.X is None:
+        return _TARGET
+    values = expression_of(table)
+    if not values.nnz or values.data.min() < 0 or values.data.max() > 50:
+        return _TARGET
+    values.data = np.expm1(values.data.astype(np.float64))
+    return float(np.median(np.asarray(values.sum(axis=1)).ravel()))
+
+
+def counts_of_layer(table: AnnData, layer: str) -> sp.csr_matrix:
+    """Raw counts float64 (n, g) of a layer.
+
+    Raises
+    ------
+    MissingKeyError
+        If there is no such layer.
+    CountsError
+        If it holds anything but counts.
+    """
+    values = sp.csr_matrix(expression_of(table, layer), dtype=np.float64)
+    if not values.nnz or values.data.min() < 0 or np.mod(values.data, 1).any():
+        raise CountsError(
+            "holds no raw counts", key=f"layers[{layer!r}]",
+            found=f"minimum {values.data.min(initial=0):g}, maximum {values.data.max(initial=0):g}",
+            fix="pass counts_layer=, the layer in which s3.pp.normalize keeps the counts",
+        )  # fmt: skip
+    return values
+
+
+def log_normalised(counts: sp.spmatrix, target: float) -> sp.csr_matrix:
+    """``log1p(counts / total * target)``, float32 (n, g)."""
+    values = sp.csr_matrix(counts, dtype=np.float64, copy=True)
+    totals = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1)
+    values.data = np.log1p(values.data * np.repeat(target / totals, np.diff(values.indptr)))
+    return values.astype(np.float32)
+
+
+def fitted(table: AnnData, counts: sp.csr_matrix, plan: Plan) -> AnnData:
+    """A table with these counts (n, g), their signed graph, and the results of ``tl.s3rl``."""
+    import anndata as ad
+
+    import s3rl
+    from s3rl.tl._s3rl import s3rl as fit
+
+    spatial = plan.connectivity_key.removesuffix(_keys.connectivities_of(""))
+    kept = [key for key in (f"{spatial}_neighbors",) if key in table.uns]
+    own = ad.AnnData(
+        log_normalised(counts, plan.target),
+        obs=table.obs.copy(),
+        var=table.var.copy(),
+        # components of all counts would tell of those held out
+        obsm={key: value for key, value in table.obsm.items() if key != _keys.X_PCA},
+        obsp={_keys.connectivities_of(spatial): table.obsp[_keys.connectivities_of(spatial)]},
+        uns={key: table.uns[key] for key in kept},
+    )
+    with quiet():
+        s3rl.pp.signed_neighbors(own, **plan.arguments)
+        result = fit(
+            own, plan.n_domains, params=plan.params, library_key=plan.library_key, rng=plan.seed, device=plan.device,
+            progress=plan.progress, copy=True,
+        )  # fmt: skip
+    if result is not None:
+        for (attribute, key), value in result_slots(result, _keys.ModelKeys().key_added).items():
+            getattr(own, attribute)[key] = value
+    return own
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Say nothing about slots of private tables."""
+
+    def refuse(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+    logger.addFilter(refuse)
+    try:
+        yield
+    finally:
+        logger.removeFilter(refuse)
