@@ -14,6 +14,7 @@ ORIGINAL_NAME = "original_name"
 
 
 X_SIMCLR = "X_simclr"
+CONTIGUITY = "contiguity"
 
 
 def connectivities_of(key: str) -> str:

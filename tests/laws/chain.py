@@ -85,6 +85,7 @@ ROWS = (
         writes=frozenset({"X", "layers/counts", "var/highly_variable", "uns/log1p"}),
         gives="normalised",
     ),
+    Row("tl.contiguity", "normalised", writes=frozenset({"uns/contiguity"})),
     # the tissue is one slice; its layers stand for several
     Row(
         "pp.align_slices",

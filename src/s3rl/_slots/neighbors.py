@@ -136,6 +136,23 @@ def joins_slices(table: AnnData, connectivity_key: str = _keys.SPATIAL_NEIGHBORS
     return hasattr(params, "get") and int(params.get("across", 0)) > 0
 
 
+def check_within_slices(
+    codes: np.ndarray, names: list[str], library_key: str | None, graph: SignedGraph, spatial: sp.csr_matrix
+) -> None:
+    """Refuse graphs with edges between the slices whose numbers are ``codes`` (n,)."""
+    for name, pairs in (("the signed graph", graph.attraction + graph.repulsion), ("the spatial graph", spatial)):
+        rows, columns = pairs.nonzero()
+        crossing = codes[rows] != codes[columns]
+        if crossing.any():
+            raise GraphError(
+                f"{name} joins spots of different slices",
+                key=f"library_key={library_key!r}",
+                found=f"{crossing.sum() // 2} pairs across {len(names)} slices",
+                fix=f"squidpy.gr.spatial_neighbors_knn(adata, library_key={library_key!r}), then "
+                f"s3.pp.signed_neighbors(adata, library_key={library_key!r})",
+            )
+
+
 def _square(table: AnnData, key: str, fix: str) -> sp.csr_matrix:
     graph = slot_of(table, "obsp", key, fix=fix)
     name = f"obsp[{key!r}]"

@@ -35,6 +35,9 @@ class S3RLParams(Parameters):
         Scale t of the dynamic prototypes (equation 10); 0 keeps them static.
     anchor
         Weight of predicting the diffused principal components from the embedding; 0 leaves it out (the paper).
+    anchor_diffusion
+        Factor on the smoothing of the principal components behind ``anchor`` and ``consensus``; 0 leaves them as
+        measured, for what is not contiguous (:meth:`cell_types`).
     consensus
         Weight of agreeing with the consensus of mixtures on the anchors; 0 leaves it out (the paper).
     n_mixtures
@@ -93,6 +96,7 @@ class S3RLParams(Parameters):
     temperature: float = 0.1
     prototype_noise: float = 0.0
     anchor: float = 1.0
+    anchor_diffusion: float = 1.0
     consensus: float = 1.0
     n_mixtures: int = 24
     mask_rate: float = 0.2
@@ -137,13 +141,32 @@ class S3RLParams(Parameters):
         }  # fmt: skip
         return cls(**form)
 
+    @classmethod
+    def cell_types(cls) -> Self:
+        """Return the form that looks for cell types, which need not be contiguous: nothing is smoothed over neighbours.
+
+        The graph still has its spatial edges, and neighbours still pay attention to each other; what the domains are
+        learned from is each spot's own expression. ``s3.tl.contiguity`` says when that is worth a try.
+
+        Examples
+        --------
+        >>> from s3rl.tl import S3RLParams
+        >>> S3RLParams.cell_types().anchor_diffusion
+        0.0
+        """
+        return cls(diffusion=0.0, anchor_diffusion=0.0)
+
 
 _RANGES: dict[str, Range] = {
     **dict.fromkeys(
         ("n_hidden", "n_latent", "n_heads", "n_mixtures", "max_epochs", "patience", "checkpoint_interval"), whole(1)
     ),
     **dict.fromkeys(
-        ("diffusion", "topology", "separability", "prototype_noise", "anchor", "consensus", "weight_decay"), real(0)
+        (
+            "diffusion", "topology", "separability", "prototype_noise", "anchor", "anchor_diffusion", "consensus",
+            "weight_decay",
+        ),
+        real(0),
     ),
     "cosine_power": real(1),
     **dict.fromkeys(("temperature", "learning_rate"), real(1e-8)),

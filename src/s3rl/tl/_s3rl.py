@@ -11,11 +11,12 @@ import numpy as np
 
 from s3rl._random import seed_of
 from s3rl._slots.model import domains_of, modelled_genes, result_slots, stale_slots
-from s3rl._slots.neighbors import SignedGraph, joins_slices, signed_graph_of, spatial_graph_of
+from s3rl._slots.neighbors import SignedGraph, check_within_slices, joins_slices, signed_graph_of, spatial_graph_of
 from s3rl._slots.table import normalised_expression_of, slices_of, table_of
 from s3rl._slots.write import check_key, write_slots
-from s3rl.errors import GraphError, ParameterError
+from s3rl.errors import ParameterError
 from s3rl.fit.params import S3RLParams
+from s3rl.tl._contiguity import notice_cell_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,7 +178,7 @@ def s3rl(
     spatial = spatial_graph_of(table, graph.connectivity_key)
     codes, names = slices_of(table, library_key)
     if not joins_slices(table, graph.connectivity_key):
-        _check_slices(codes, names, library_key, graph, spatial)
+        check_within_slices(codes, names, library_key, graph, spatial)
     expression = normalised_expression_of(table, layer)
     if model_dir is not None:
         from s3rl.fit.model_folder import check_model_folder, save_model
@@ -229,10 +230,13 @@ def _fit(
     modelled = modelled_genes(table)
     others = np.setdiff1d(np.arange(table.n_vars), modelled)
     x = expression[:, modelled]
+    notice_cell_types(table, x, slices, params, seed=seed)
     asked, params = params, replace(params, batch=resolved_batch(x, slices, params.batch, seed=seed))
     slide = Slide.of(x, graph.attraction, spatial, params, place, slices)
+    smoothing = spatial * params.anchor_diffusion
+    smoothing.eliminate_zeros()
     targets = targets_of(
-        x, graph.attraction, graph.repulsion, spatial, n_domains, params, seed=seed, device=place, slices=slices
+        x, graph.attraction, graph.repulsion, smoothing, n_domains, params, seed=seed, device=place, slices=slices
     )
     mark = fingerprint(params, seed, n_domains, x, graph.attraction, graph.repulsion, spatial)
     weights = gene_weights(x) if params.diffusion > 0 else None
@@ -253,7 +257,7 @@ def _fit(
     )
     domain = domains_of(inferred.probabilities, names, table.obs_names)
     record = _record(network, history, asked, seed, n_domains) | {"batch": params.batch}
-    runs = mixture_labels(x, spatial, n_domains, params, seed=seed, slices=slices)
+    runs = mixture_labels(x, smoothing, n_domains, params, seed=seed, slices=slices)
     sure = spot_uncertainty(inferred.probabilities, runs)
     return fitted, S3RLResult(inferred.embedding, inferred.probabilities, domain, *sure, inferred.denoised, record)
 
@@ -284,19 +288,3 @@ def checked_domains(n_domains: int, n_spots: int) -> int:
             fix="pass the number of domains that you expect, for example n_domains=7",
         )
     return int(n_domains)
-
-
-def _check_slices(
-    codes: np.ndarray, names: list[str], library_key: str | None, graph: SignedGraph, spatial: sp.csr_matrix
-) -> None:
-    for name, pairs in (("the signed graph", graph.attraction + graph.repulsion), ("the spatial graph", spatial)):
-        rows, columns = pairs.nonzero()
-        crossing = codes[rows] != codes[columns]
-        if crossing.any():
-            raise GraphError(
-                f"{name} joins spots of different slices",
-                key=f"library_key={library_key!r}",
-                found=f"{crossing.sum() // 2} pairs across {len(names)} slices",
-                fix=f"squidpy.gr.spatial_neighbors_knn(adata, library_key={library_key!r}), then "
-                f"s3.pp.signed_neighbors(adata, library_key={library_key!r})",
-            )
