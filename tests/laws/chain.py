@@ -158,6 +158,7 @@ ROWS = (
     ),
     Row("pl.slices", "trained", {"library_key": "domain", "show": False}),
     Row("pl.domains", "trained", {"show": False}),
+    Row("pl.uncertainty", "trained", {"show": False}),
     Row("pl.history", "trained", {"show": False}),
     Row("pl.prototypes", "trained", {"show": False}),
     Row("pl.signed_graph", "signed", {"show": False}),
