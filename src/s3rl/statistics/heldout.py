@@ -101,9 +101,11 @@ def log_likelihood(shares: np.ndarray, mean: np.ndarray, mixing: float, part: Pa
 
 def best_mixing(shares: np.ndarray, mean: np.ndarray, part: Part) -> tuple[float, float]:
     """The weight that explains a part best, and its log-likelihood for each count."""
-    found = [float(log_likelihood(shares, mean, weight, part).sum()) for weight in MIXING]
-    best = int(np.argmax(found))
-    return MIXING[best], found[best] / max(float(part.totals.sum()), 1.0)
+    row, column, count = part.counts.row, part.counts.col, part.counts.data
+    own, usual = shares[row, column].astype(np.float64), mean[column]
+    found = [float(count @ np.log(np.maximum((1 - weight) * own + weight * usual, _TINY))) for weight in MIXING]
+    weight = MIXING[int(np.argmax(found))]
+    return weight, float(log_likelihood(shares, mean, weight, part).sum()) / max(float(part.totals.sum()), 1.0)
 
 
 def deviance(likelihood: float, part: Part) -> float:
