@@ -178,10 +178,10 @@ def _draw_boxes(ax: Axes, values: np.ndarray, named: _tissue.Named, codes: np.nd
     low, left, middle, right, high = np.stack(
         [np.percentile(values[codes == code], (5, 25, 50, 75, 95)) for code in shown], axis=1
     )
-    ax.hlines(places, low, high, color="0.3", linewidth=1.0)
+    ax.hlines(places, low, high, color="0.3", linewidth=1.0, zorder=1)
     colors = [named.colors[name] for name in names]
-    ax.barh(places, right - left, left=left, height=0.7, color=colors, edgecolor="0.3", linewidth=0.8)
-    ax.vlines(middle, places - 0.35, places + 0.35, color="black", linewidth=1.8)
+    ax.barh(places, right - left, left=left, height=0.7, color=colors, edgecolor="0.3", linewidth=0.8, zorder=2)
+    ax.vlines(middle, places - 0.35, places + 0.35, color="black", linewidth=1.8, zorder=3)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     ax.set_title("by domain")
