@@ -14,9 +14,9 @@ from s3rl._slots.model import domains_of, modelled_genes, result_slots, stale_sl
 from s3rl._slots.neighbors import SignedGraph, check_within_slices, joins_slices, signed_graph_of, spatial_graph_of
 from s3rl._slots.table import normalised_expression_of, slices_of, table_of
 from s3rl._slots.write import check_key, write_slots
-from s3rl.errors import ParameterError
 from s3rl.fit.params import S3RLParams
 from s3rl.tl._contiguity import notice_cell_types
+from s3rl.tl._s3rl_domains import checked_or_open, settled_domains
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ class S3RLResult(NamedTuple):
 
 def s3rl(
     data: Data,
-    n_domains: int,
+    n_domains: int | None = None,
     *,
     neighbors_key: str = "s3rl_neighbors",
     layer: str | None = None,
@@ -87,17 +87,18 @@ def s3rl(
     components, and the prototypes learn from the consensus of Gaussian mixtures on these. ``S3RLParams.paper()`` is
     the published form.
 
-    The denoised layer shows where a gene is expressed, on the scale of the normalised expression: each spot's
-    reconstruction is multiplied by the factor that fits its own expression best, since the cosine error fixes only a
-    direction. Its values borrow from neighbouring and similar spots; they suit maps, gradients and markers, and do
-    not suit tests that count spots as independent samples.
+    The denoised layer shows where a gene is expressed: the logarithm of the expected normalised expression, each gene
+    read out of the embedding, shrunk by how much of that is noise, and corrected by what the spot's own counts say
+    beyond it. Its values borrow from neighbouring and similar spots; they suit maps, gradients and markers, and do
+    not suit tests that count spots as independent samples. ``s3.tl.denoising_report`` measures it.
 
     Parameters
     ----------
     data
         AnnData, or SpatialData with a table, with log-normalised expression and a signed graph.
     n_domains
-        Domains c, at least 2 and fewer than spots.
+        Domains c, at least 2 and fewer than spots; None chooses 2 to 15 by the evidence of the data, see
+        :func:`s3rl.pl.n_domains`.
     neighbors_key
         Entry of ``uns`` that describes the signed graph.
     layer
@@ -138,7 +139,8 @@ def s3rl(
     - ``obs["s3rl_uncertainty"]``: probability that the model and one of the mixtures differ about the spot, float32;
       not a posterior, see :func:`s3rl.pl.uncertainty`
     - ``layers["s3rl"]``: denoised expression, float32 (n, n_vars)
-    - ``uns["s3rl"]``: parameters, inputs, loss history, prototypes, rotation, version and seed
+    - ``uns["s3rl"]``: parameters, inputs, loss history, prototypes, rotation, version and seed; where ``n_domains`` is
+      None also ``n_domains_evidence``
 
     Raises
     ------
@@ -172,7 +174,7 @@ def s3rl(
     table = table_of(data, table_key)
     check_key(key_added)
     settings = S3RLParams.of(params)
-    n_domains = checked_domains(n_domains, table.n_obs)
+    n_domains = checked_or_open(n_domains, table.n_obs)
     seed = seed_of(rng)
     graph = signed_graph_of(table, neighbors_key, without=None if settings.use_image else "image")
     spatial = spatial_graph_of(table, graph.connectivity_key)
@@ -209,7 +211,7 @@ def _fit(
     expression: sp.csr_matrix,
     graph: SignedGraph,
     spatial: sp.csr_matrix,
-    n_domains: int,
+    n_domains: int | None,
     params: S3RLParams,
     slices: np.ndarray,
     *,
@@ -232,9 +234,12 @@ def _fit(
     x = expression[:, modelled]
     notice_cell_types(table, x, slices, params, seed=seed)
     asked, params = params, replace(params, batch=resolved_batch(x, slices, params.batch, seed=seed))
-    slide = Slide.of(x, graph.attraction, spatial, params, place, slices)
     smoothing = spatial * params.anchor_diffusion
     smoothing.eliminate_zeros()
+    n_domains, chosen = settled_domains(
+        n_domains, x, spatial, smoothing, slices, params.batch, seed=seed, progress=progress
+    )
+    slide = Slide.of(x, graph.attraction, spatial, params, place, slices)
     targets = targets_of(
         x, graph.attraction, graph.repulsion, smoothing, n_domains, params, seed=seed, device=place, slices=slices
     )
@@ -256,7 +261,7 @@ def _fit(
         graph_params=graph.params,
     )
     domain = domains_of(inferred.probabilities, names, table.obs_names)
-    record = _record(network, history, asked, seed, n_domains) | {"batch": params.batch}
+    record = _record(network, history, asked, seed, n_domains) | {"batch": params.batch} | chosen
     runs = mixture_labels(x, smoothing, n_domains, params, seed=seed, slices=slices)
     sure = spot_uncertainty(inferred.probabilities, runs)
     return fitted, S3RLResult(inferred.embedding, inferred.probabilities, domain, *sure, inferred.denoised, record)
@@ -275,16 +280,3 @@ def _record(network: Any, history: dict[str, list[float]], params: S3RLParams, s
         # neither h5ad nor Zarr holds longer integers
         "seed": seed if seed < 2**63 else str(seed),
     }
-
-
-def checked_domains(n_domains: int, n_spots: int) -> int:
-    """``n_domains`` if so many can be found among the spots."""
-    whole = isinstance(n_domains, (int, np.integer)) and not isinstance(n_domains, bool)
-    if not whole or not 2 <= n_domains < n_spots:
-        raise ParameterError(
-            f"must be a whole number from 2 to less than the {n_spots} spots",
-            key="n_domains",
-            found=repr(n_domains),
-            fix="pass the number of domains that you expect, for example n_domains=7",
-        )
-    return int(n_domains)
