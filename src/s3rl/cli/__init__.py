@@ -94,7 +94,7 @@ def demo(output: Path, use_image: bool, seed: int, device: str, overwrite: bool)
 
 @main.command()
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("--n-domains", type=int, required=True, metavar="K", help="Number of domains to find.")
+@click.option("--n-domains", type=int, metavar="K", help="Number of domains to find; chosen by the data by default.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),

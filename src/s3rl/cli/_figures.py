@@ -51,6 +51,7 @@ def draw_all(
     from s3rl.pl._denoising import denoising
     from s3rl.pl._domains import domains
     from s3rl.pl._history import history
+    from s3rl.pl._n_domains import n_domains
     from s3rl.pl._prototypes import prototypes
     from s3rl.pl._signed_graph import signed_graph
 
@@ -76,6 +77,11 @@ def draw_all(
     _close(prototypes(table, save=place["prototypes"]))
     _close(signed_graph(one, save=place["signed_graph"]))
     _close(denoising(one, genes, groupby=shown, save=place["denoising"]))
+    chosen = folder / "n_domains.png"
+    chosen.unlink(missing_ok=True)
+    if "n_domains_evidence" in table.uns[_KEYS.uns]:
+        place["n_domains"] = chosen
+        _close(n_domains(table, save=chosen))
     return [overview, *place.values()]
 
 

@@ -25,7 +25,7 @@ MATCHED = f"{_KEYS.domain}_matched"
 class Settings:
     """What the user chose."""
 
-    n_domains: int
+    n_domains: int | None = None
     table_key: str | None = None
     library_key: str | None = None
     reference_key: str | None = None
@@ -59,11 +59,11 @@ def check_reference(table: AnnData, key: str | None) -> None:
     categories_of(table, key, fix="pass a column of obs with the names of known domains")
 
 
-def check_domains(table: AnnData, n_domains: int) -> None:
+def check_domains(table: AnnData, n_domains: int | None) -> None:
     """Refuse a number of domains before anything is computed."""
-    from s3rl.tl._s3rl import checked_domains
+    from s3rl.tl._s3rl_domains import checked_or_open
 
-    checked_domains(n_domains, table.n_obs)
+    checked_or_open(n_domains, table.n_obs)
 
 
 def normalise(table: AnnData, settings: Settings, said: list[str]) -> None:
@@ -138,7 +138,9 @@ def train(table: AnnData, settings: Settings, *, checkpoint: Path, model: Path, 
         progress=progress,
     )
     used = int(table.obs[_KEYS.domain].nunique())
-    return f"{len(table.uns[_KEYS.uns]['history']['loss'])} epochs, {used} of {settings.n_domains} domains in use"
+    record = table.uns[_KEYS.uns]
+    how = "" if settings.n_domains is not None else ", chosen by the evidence"
+    return f"{len(record['history']['loss'])} epochs, {used} of {record['n_domains']} domains in use{how}"
 
 
 def compare(table: AnnData, settings: Settings, key: str) -> Agreement:
@@ -175,6 +177,6 @@ def _untrained(table: AnnData, settings: Settings) -> list[np.ndarray]:
     components = torch.from_numpy(principal_components(x, _FLOOR_COMPONENTS, seed=settings.seed))
     smooth = Diffusion.on(spatial_graph_of(table), 1.0).apply(components).double().numpy()
     return [
-        mixture_consensus([smooth], settings.n_domains, 1, seed=settings.seed + start).argmax(axis=1)
+        mixture_consensus([smooth], table.uns[_KEYS.uns]["n_domains"], 1, seed=settings.seed + start).argmax(axis=1)
         for start in range(N_FLOORS)
     ]

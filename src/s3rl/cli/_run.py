@@ -195,6 +195,7 @@ def _facts_of(table: AnnData) -> dict[str, Any]:
         "spots": table.n_obs,
         "genes": table.n_vars,
         "genes_modelled": int(table.var["highly_variable"].sum()),
+        "n_domains": int(table.uns[_KEYS.uns]["n_domains"]),
         "domains_used": int(table.obs[_KEYS.domain].nunique()),
         "epochs": len(table.uns[_KEYS.uns]["history"]["loss"]),
     }

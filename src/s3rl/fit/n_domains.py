@@ -146,9 +146,9 @@ def varies_in_space(components: np.ndarray, spatial: sp.csr_matrix) -> np.ndarra
     centred = components - components.mean(axis=0, dtype=np.float64)
     weights = float(spatial.sum())
     moran = n / weights * (centred * (spatial @ centred)).sum(axis=0) / (centred**2).sum(axis=0)
-    # Cliff and Ord (1981), normality, for a symmetric graph
-    s1 = 2 * float(spatial.multiply(spatial).sum())
-    s2 = 4 * float((np.asarray(spatial.sum(axis=1)) ** 2).sum())
+    # Cliff and Ord (1981), normality
+    s1 = 0.5 * float((spatial + spatial.T).power(2).sum())
+    s2 = float(((np.asarray(spatial.sum(axis=1)).ravel() + np.asarray(spatial.sum(axis=0)).ravel()) ** 2).sum())
     expected = -1 / (n - 1)
     variance = (n**2 * s1 - n * s2 + 3 * weights**2) / (weights**2 * (n**2 - 1)) - expected**2
     z = (moran - expected) / np.sqrt(variance)

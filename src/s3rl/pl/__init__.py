@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = _attach(
         "alignment": "_alignment",
         "chord": "_chord",
         "domains": "_domains",
+        "n_domains": "_n_domains",
         "uncertainty": "_uncertainty",
         "enrich": "_enrich",
         "tf_enrichment": "_tf_enrichment",

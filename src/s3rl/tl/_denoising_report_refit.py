@@ -75,7 +75,7 @@ def plan_of(
     ParameterError
         If the parameters leave denoising out.
     """
-    from s3rl.tl._s3rl import checked_domains
+    from s3rl.tl._s3rl_domains import checked_domains
 
     record = table.uns.get(_keys.ModelKeys().uns, {})
     record = record if hasattr(record, "get") else {}
