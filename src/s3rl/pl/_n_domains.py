@@ -106,7 +106,8 @@ def n_domains(
         markeredgewidth=2, label=f"chosen: {chosen}",
     )  # fmt: skip
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], nbins=14))
-    ax.set(xlabel="number of domains", ylabel="log evidence against one domain", title=f"{key}: {chosen} domains chosen")
+    ax.set(xlabel="number of domains", ylabel="log evidence against one domain")
+    ax.set_title(f"{key}: {chosen} domains chosen")
     ax.spines[["top", "right"]].set_visible(False)
     _draw.make_room(ax)
     ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)

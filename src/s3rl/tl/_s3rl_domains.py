@@ -62,12 +62,13 @@ def settled_domains(
         x, spatial, seed=seed, smoothing=smoothing, slices=slices, batch=batch, progress=progress
     )  # fmt: skip
     best = found.candidates[found.runs.argmax(axis=1)]
+    weak = found.score.max() <= max(0.0, float(found.null.max()))
     note(
         "chose %d domains of 2 to %d; without a tenth of the genes %d to %d%s",
         found.chosen,
         found.candidates[-1],
         best.min(),
         best.max(),
-        "" if found.score.max() > max(0, found.null.max()) else "; the evidence is weaker than for one domain: pass n_domains",
+        "; the evidence is weaker than for one domain, so rather pass n_domains" if weak else "",
     )
     return found.chosen, {"n_domains_evidence": found._asdict()}
