@@ -92,15 +92,16 @@ class PeerError(Exception):
 @click.option("--timeout", default=1800, show_default=True, help="Seconds of one run.")
 @click.option("--retry-failed", is_flag=True, help="Run again what has a failed row.")
 @click.option("--output", default=Path("benchmarks/results/peers.csv"), type=click.Path(path_type=Path))
-@click.option("--logs", default=Path("benchmarks/results/peers_logs"), type=click.Path(path_type=Path))
+@click.option("--logs", type=click.Path(path_type=Path), help="What the runs print; a folder in that of --envs.")
 def main(
     data: tuple[str, ...], envs: Path, python: str, chosen: tuple[str, ...], seeds: tuple[int, ...], output: Path,
-    retry_failed: bool, logs: Path, **settings: object,
+    retry_failed: bool, logs: Path | None, **settings: object,
 ) -> None:  # fmt: skip
     peers = {name: PEERS[name] for name in chosen or PEERS}
     interpreters = {env: environment(env, envs, python) for env in dict.fromkeys(one.env for one in peers.values())}
     names = bench.names_of(list(data or ["real"]))
-    run_all(names, peers, seeds, interpreters, output=output, logs=logs, retry_failed=retry_failed, **settings)
+    folder = logs or envs / "logs"
+    run_all(names, peers, seeds, interpreters, output=output, logs=folder, retry_failed=retry_failed, **settings)
     click.echo(summary(pd.read_csv(output, dtype={"dataset": str})).to_string())
 
 
