@@ -69,7 +69,8 @@ def contiguity(
     all alike, 0 if they have nothing in common. It is measured for the six nearest spots and for bands further off.
 
     Data look like cell types where the six nearest share less than 40 %, and the 31st to 60th less than half of that
-    (with less than 10 % nearby: less than 5 %). Then smoothing over neighbours mixes what is unlike, and
+    (with less than 10 % nearby: less than 5 %). Where the halves have less than 5 % in common (``reproducible``), the
+    shares are noise, and nothing is said. With cell types, smoothing over neighbours mixes what is unlike, and
     ``s3.tl.s3rl(adata, n, params=s3.tl.S3RLParams.cell_types())`` looks for types, with nothing smoothed.
     :func:`s3rl.tl.s3rl` says so in one line of its log.
 
