@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import io
 import multiprocessing
 import shlex
@@ -228,6 +229,21 @@ def test_several_processes_append_whole_rows(tmp_path):
     lines = output.read_text().splitlines()
     assert (len(lines), lines.count(",".join(rows.COLUMNS))) == (101, 1)
     assert len(rows.read(output)) == 100
+
+
+def test_a_row_waits_for_whoever_is_writing(tmp_path):
+    output = tmp_path / "rows.csv"
+    output.touch()
+    waiting = multiprocessing.get_context("fork").Process(target=_append, args=(output, 0))
+    with output.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting.start()
+        waiting.join(0.5)
+        assert output.stat().st_size == 0
+        # the process has this file open too: closing it here would leave it locked
+        fcntl.flock(file, fcntl.LOCK_UN)
+    waiting.join()
+    assert len(rows.read(output)) == 25
 
 
 def test_a_row_that_was_cut_off_is_made_again_and_the_last_of_two_counts(tmp_path):
