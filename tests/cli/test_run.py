@@ -53,6 +53,20 @@ def test_h5ad_in_h5ad_out(h5ad, s3rl, sdata, tmp_path):
     assert (out / "figures" / "overview.png").stat().st_size < 300_000
 
 
+def test_the_number_of_domains_may_be_left_out(h5ad, s3rl, tmp_path, monkeypatch):
+    from s3rl.fit import n_domains
+
+    monkeypatch.setattr(n_domains, "N_DOMAINS_MAX", 4)
+    monkeypatch.setitem(n_domains.choose_n_domains.__kwdefaults__, "n_repeats", 1)
+    result = s3rl("run", h5ad, "--reference-key", "domain", "--output", "out")
+    assert result.exit_code == 0, result.output
+    chosen = int(ad.read_h5ad(tmp_path / "out" / "results.h5ad").uns["s3rl"]["n_domains"])
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["n_domains"] == chosen
+    assert "figures/n_domains.png" in summary["figures"]
+    assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} == FIGURES | {"n_domains.png"}
+
+
 def test_the_summary_says_what_is_in_the_results(h5ad, s3rl, tmp_path):
     from sklearn.metrics import adjusted_rand_score
 

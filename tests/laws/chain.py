@@ -122,6 +122,14 @@ ROWS = (
         RESULTS,
         gives="trained",
     ),
+    Row(
+        "tl.s3rl",
+        "signed",
+        {"params": EPOCHS, "progress": False, "device": "cpu"},
+        RESULTS,
+        gives="chosen",
+        case="n_domains",
+    ),
     Row("tl.transfer", "signed", {"model": MODEL, "device": "cpu"}, RESULTS - {"obs/s3rl_agreement"}),
     Row(
         "tl.cluster",
@@ -160,6 +168,7 @@ ROWS = (
     Row("pl.domains", "trained", {"show": False}),
     Row("pl.uncertainty", "trained", {"show": False}),
     Row("pl.history", "trained", {"show": False}),
+    Row("pl.n_domains", "chosen", {"show": False}),
     Row("pl.prototypes", "trained", {"show": False}),
     Row("pl.signed_graph", "signed", {"show": False}),
     Row("pl.denoising", "trained", {"genes": ["GENE1", "GENE2"], "show": False}),

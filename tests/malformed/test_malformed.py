@@ -455,6 +455,7 @@ CASES = [
     Case("no domains to draw", "signed", "pl.domains", errors.MissingKeyError, ("obs['s3rl_domain']", "s3.tl.s3rl")),
     Case("axes that are none", "trained", "pl.domains", errors.ParameterError, ("ax",), {"ax": "left"}),
     Case("a picture nowhere", "trained", "pl.domains", errors.StoreError, ("save",), {"save": "NO_PICTURE"}),
+    Case("given number", "trained", "pl.n_domains", errors.MissingKeyError, ("n_domains_evidence",)),
     Case("no history", "signed", "pl.history", errors.MissingKeyError, ("uns['s3rl']",)),
     Case("history without losses", "trained", "pl.history", errors.S3RLError, ("history",), spoil=no_history),
     Case("no prototypes", "signed", "pl.prototypes", errors.MissingKeyError, ("uns['s3rl']",)),

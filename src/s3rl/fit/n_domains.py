@@ -106,7 +106,6 @@ def choose_n_domains(
     smoothing = spatial if smoothing is None else smoothing
     candidates = np.arange(2, max(2, min(N_DOMAINS_MAX, n // _SPOTS_PER_DOMAIN)) + 1)
     runs, effective, counts = [], [], []
-    null = np.zeros(len(candidates))
     with tqdm(total=n_repeats + 1, disable=not progress, desc="number of domains", unit="repeat") as bar:
         for repeat in range(n_repeats):
             rng = stream(seed, 31, repeat)
@@ -114,12 +113,12 @@ def choose_n_domains(
             components = integrated_components(x[:, kept], max(COMPONENTS), slices, batch, seed=seed)
             if smoothing.nnz:
                 components = components[:, varies_in_space(components, spatial)]
-            score, size = evidence(_view(components, smoothing), spatial, candidates, rng)
+            score, size = _mean_evidence(components, smoothing, spatial, candidates, rng)
             runs.append(score)
             effective.append(size)
             counts.append(components.shape[1])
             bar.update()
-        null, _ = evidence(_view(components[rng.permutation(n)], smoothing), spatial, candidates, rng)
+        null, _ = _mean_evidence(components[rng.permutation(n)], smoothing, spatial, candidates, rng)
         bar.update()
     scores = np.array(runs)
     mean = scores.mean(axis=0)
@@ -227,9 +226,17 @@ def _factors(centred: np.ndarray, steps: sp.csr_matrix) -> np.ndarray:
     return np.asarray(white @ np.linalg.eigh(shared + shared.T)[1])
 
 
-def _view(components: np.ndarray, spatial: sp.csr_matrix) -> np.ndarray:
-    """The least diffused of the consensus' views with all components: more diffusion blurs thin domains."""
-    return anchors(components, spatial)[-len(STRENGTHS)]
+def _mean_evidence(
+    components: np.ndarray,
+    smoothing: sp.csr_matrix,
+    spatial: sp.csr_matrix,
+    candidates: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, float]:
+    """Mean of :func:`evidence` over the strengths of diffusion: little shows thin domains, much shows faint ones."""
+    views = anchors(components, smoothing)[-len(STRENGTHS) :] if smoothing.nnz else [components.astype(np.float64)]
+    scores, sizes = zip(*[evidence(view, spatial, candidates, rng) for view in views], strict=True)
+    return np.mean(scores, axis=0), float(np.mean(sizes))
 
 
 def _mixture(fitted: np.ndarray, k: int, rng: np.random.Generator) -> GaussianMixture:
