@@ -91,7 +91,7 @@ def test_noise_is_shrunk_away_and_signal_kept():
     assert ((kept - signal) ** 2).mean() < 0.5 * ((strong - signal) ** 2).mean()
 
 
-def test_the_update_is_the_mean_of_gamma_times_poisson():
+def test_the_update_is_the_mean_of_gamma_times_poisson(monkeypatch):
     share, total, count, concentration = 0.03, 200.0, 11.0, 2.5
 
     def weight(rate):
@@ -100,10 +100,31 @@ def test_the_update_is_the_mean_of_gamma_times_poisson():
         )
 
     wanted = quad(lambda rate: rate * weight(rate), 0, 1)[0] / quad(weight, 0, 1)[0]
-    got = shrinkage._updated(np.array([[share]]), np.array([[count]]), np.array([total]), np.array([concentration]))
-    assert got[0, 0] == pytest.approx(wanted, rel=1e-6)
-    kept = shrinkage._updated(np.array([[share]]), np.array([[count]]), np.array([total]), np.array([np.inf]))
-    assert kept[0, 0] == share
+    monkeypatch.setattr(shrinkage, "_CONCENTRATIONS", (concentration, 1e9))
+    given = np.array([[share]]), np.array([[count]]), np.array([total])
+    assert shrinkage._updated(*given, np.array([[1.0], [0.0]]))[0, 0] == pytest.approx(wanted, rel=1e-6)
+    assert shrinkage._updated(*given, np.array([[0.0], [1.0]]))[0, 0] == pytest.approx(share)
+    both = shrinkage._updated(*given, np.array([[0.25], [0.75]]))[0, 0]
+    assert both == pytest.approx(0.25 * wanted + 0.75 * share)
+
+
+def test_weights_of_concentrations_are_those_of_the_negative_binomial(problem):
+    z, counts, _ = problem
+    measured = measured_of(normalised(counts))
+    readout, seen = share_readout(z, measured), np.ones(G, dtype=bool)
+    weights = shrinkage._concentrations(z, measured, readout, seen)
+    np.testing.assert_allclose(weights.sum(axis=0), 1)
+    mean = measured.totals[:, None] * shrinkage._expected(z, readout, seen)
+    grid = np.array(shrinkage._CONCENTRATIONS)
+    found = np.array(
+        [stats.nbinom.logpmf(counts, value, value / (value + mean)).sum(axis=0) for value in grid]
+    )  # fmt: skip
+    prior = np.full(len(grid), 1 / len(grid))
+    for _ in range(50):
+        likely = prior[:, None] * np.exp(found - found.max(axis=0))
+        prior = (likely / likely.sum(axis=0)).mean(axis=1)
+    likely = prior[:, None] * np.exp(found - found.max(axis=0))
+    np.testing.assert_allclose(weights, likely / likely.sum(axis=0), atol=1e-3)
 
 
 def test_closer_to_the_truth_than_counts_mean_and_least_squares(problem, monkeypatch):

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from s3rl.statistics import heldout
+from s3rl.statistics import neighbor_means as neighbors
 from s3rl.statistics.heldout import (
     Part,
     areas_under_curve,
@@ -20,7 +21,7 @@ from s3rl.statistics.heldout import (
     thin,
     wilson,
 )
-from s3rl.statistics.neighbor_means import neighbor_means
+from s3rl.statistics.neighbor_means import diffused, neighbor_means
 
 N, G = 60, 15
 RNG = np.random.default_rng(0)
@@ -140,6 +141,15 @@ def test_means_are_those_of_the_nearest():
     assert sorted(weights[own[0]].indices) == sorted(own[nearest])
     assert weights[own[0], own[0]] == pytest.approx(0.25)
     np.testing.assert_allclose(neighbor_means(where[:3], 100).toarray(), 1 / 3)
+
+
+def test_diffusion_solves_its_equation(monkeypatch):
+    near = np.triu(RNG.random((N, N)) < 0.1, 1).astype(float)
+    near += near.T
+    system = np.eye(N) + 1.7 * (np.diag(near.sum(axis=1)) - near)
+    monkeypatch.setattr(neighbors, "_GENES_AT_ONCE", 4)
+    found = diffused(sp.csr_matrix(near), 1.7, COUNTS)
+    np.testing.assert_allclose(found, np.linalg.solve(system, COUNTS.toarray()), rtol=1e-5)
 
 
 def test_mixing_weights_are_in_order():

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import squidpy as sq
+from scipy.stats import chisquare
 
 import s3rl as s3
 from s3rl.errors import CountsError, LabelsError, MissingKeyError, ParameterError
 from s3rl.statistics.heldout import Part, thin
 from s3rl.tl import _denoising_report_held_out as parts_of
-from s3rl.tl._denoising_report_null import shuffled
+from s3rl.tl._denoising_report_null import _even, shuffled
 from s3rl.tl._denoising_report_refit import plan_of
 
 QUICK = {"max_epochs": 30, "n_mixtures": 3}
@@ -119,13 +120,24 @@ def test_shuffled_tissue_keeps_genes_and_totals_of_slices(tissue) -> None:
     found = null.table.X.toarray() > 0
     dense = counts.toarray() > 0
     assert null.decoys.sum() == int(0.2 * table.n_vars)
+    together = np.flatnonzero(~null.decoys)
     for name in ("a", "b"):
         own = (table.obs["slice"] == name).to_numpy()
-        np.testing.assert_array_equal(found[own].sum(axis=0), dense[own].sum(axis=0))
-    together = np.flatnonzero(~null.decoys)
+        np.testing.assert_array_equal(found[own][:, together].sum(axis=0), dense[own][:, together].sum(axis=0))
     rows = {row.tobytes() for row in dense[:, together]}
     assert all(row.tobytes() in rows for row in found[:, together])
     assert not np.array_equal(found, dense)
+
+
+def test_even_genes_have_the_same_share_everywhere() -> None:
+    rng = np.random.default_rng(0)
+    codes, totals = np.repeat([0, 1], 100), rng.integers(50, 500, 200).astype(float)
+    counts = sp.csr_matrix(np.column_stack([np.where(codes, 9, 1), np.arange(200)]).astype(float))
+    found = _even(counts, totals, codes, rng).toarray()
+    for code in (0, 1):
+        np.testing.assert_array_equal(found[codes == code].sum(axis=0), counts.toarray()[codes == code].sum(axis=0))
+    expected = found[codes == 1, 1].sum() * totals[codes == 1] / totals[codes == 1].sum()
+    assert chisquare(found[codes == 1, 1], expected).pvalue > 1e-3
 
 
 def within(graph: sp.spmatrix, slices: pd.Series) -> sp.csr_matrix:

@@ -3,8 +3,9 @@
 Two steps of empirical Bayes, in shares of a spot's total. The share of a gene is a linear function of the embedding
 whose coefficients are shrunk by how much of them is noise: as much as the directions of the embedding say over all
 genes, and the gene over all directions. Around this expectation the true share is taken to be gamma distributed and
-the counts to be Poisson; the denoised share is the mean of what the counts leave possible. A gene that the embedding
-explains keeps its expectation, and one that varies beyond it follows its own counts.
+the counts to be Poisson; the denoised share is the mean of what the counts leave possible. How wide the gamma is, each
+gene's counts say, and where they say little, what is usual among the genes: one that the embedding explains keeps its
+expectation, and one that varies beyond it follows its own counts.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import gammaln
 
 ROWS_AT_ONCE = 2048
 # A linear expectation can fall below zero where a gene is rare; .05 to .3 measure alike.
 _LEAST_OF_MEAN = 0.2
 _DIRECTIONS = 1e-3
-_MOST_EXCESS = 1e6
+# Of the gamma distribution around the expectation: from a gene that is here and there to one that is as expected.
+_CONCENTRATIONS = tuple(0.0625 * 3.0**power for power in range(8))
+_ROUNDS = 50
 # Least counts that a spot's smallest value may stand for.
 _UNITS = (1, 2, 3)
 _WHOLE = 1e-3
@@ -152,23 +156,39 @@ def posterior(z: np.ndarray, measured: Measured, readout: np.ndarray) -> np.ndar
     """
     n, g = measured.values.shape
     seen = np.diff(sp.csc_matrix(measured.values).indptr) > 0
-    concentration = np.full(g, np.inf)
-    if measured.counted:
-        surplus, squares = np.zeros(g), np.zeros(g)
-        for rows in _blocks(n):
-            expected = measured.totals[rows, None] * _expected(z[rows], readout, seen)
-            surplus += ((measured.values[rows].toarray() - expected) ** 2 - expected).sum(axis=0)
-            squares += (expected**2).sum(axis=0)
-        excess = np.maximum(surplus / np.maximum(squares, 1e-30), 1 / _MOST_EXCESS)
-        concentration = np.where(seen, 1 / excess, np.inf)
+    weights = _concentrations(z, measured, readout, seen) if measured.counted else None
     out = np.zeros((n, g), dtype=np.float32)
     for rows in _blocks(n):
         shares = _expected(z[rows], readout, seen)
-        if measured.counted:
-            shares = _updated(shares, measured.values[rows].toarray(), measured.totals[rows], concentration)
+        if weights is not None:
+            counts, totals = measured.values[rows].toarray()[:, seen], measured.totals[rows]
+            shares[:, seen] = _updated(shares[:, seen], counts, totals, weights)
         shares /= np.maximum(shares[:, seen].sum(axis=1), 1e-30)[:, None]
         out[rows] = np.log1p(measured.scale[rows, None] * shares)
     return out
+
+
+def _concentrations(z: np.ndarray, measured: Measured, readout: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """How likely each concentration is for each measured gene (k, m), given its counts and how often it is at all."""
+    likelihood = np.zeros((len(_CONCENTRATIONS), int(seen.sum())))
+    for rows in _blocks(len(z)):
+        expected = measured.totals[rows, None] * _expected(z[rows], readout, seen)[:, seen]
+        counts = sp.coo_matrix(measured.values[rows][:, seen])
+        own = np.maximum(expected[counts.row, counts.col], 1e-12)
+        expected = expected.astype(np.float32)
+        for place, value in enumerate(_CONCENTRATIONS):
+            # negative binomial: what all spots have, and what those with counts have besides
+            likelihood[place] -= value * np.log1p(expected / np.float32(value)).sum(axis=0, dtype=np.float64)
+            besides = gammaln(counts.data + value) - gammaln(value) - counts.data * np.log1p(value / own)
+            likelihood[place] += np.bincount(counts.col, besides, minlength=likelihood.shape[1])
+    odds = np.exp(likelihood - likelihood.max(axis=0, initial=-np.inf))
+    usual = np.full(len(odds), 1 / len(odds))
+    for _ in range(_ROUNDS if odds.shape[1] else 0):
+        weights = usual[:, None] * odds
+        weights /= weights.sum(axis=0)
+        usual = weights.mean(axis=1)
+    weights = usual[:, None] * odds
+    return np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-300))
 
 
 def _expected(z: np.ndarray, readout: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -178,13 +198,12 @@ def _expected(z: np.ndarray, readout: np.ndarray, seen: np.ndarray) -> np.ndarra
     return shares / np.maximum(shares[:, seen].sum(axis=1), 1e-30)[:, None]
 
 
-def _updated(shares: np.ndarray, counts: np.ndarray, totals: np.ndarray, concentration: np.ndarray) -> np.ndarray:
-    """Means of gamma distributed shares after Poisson counts; an infinite concentration learns nothing."""
-    finite = np.isfinite(concentration)
-    own = concentration[finite]
-    expected = totals[:, None] * shares[:, finite]
-    shares[:, finite] *= (counts[:, finite] + own) / (expected + own)
-    return shares
+def _updated(shares: np.ndarray, counts: np.ndarray, totals: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Means (m, g) of gamma distributed shares after Poisson counts, over concentrations as likely as ``weights``."""
+    expected, factor = totals[:, None] * shares, np.zeros_like(shares)
+    for value, weight in zip(_CONCENTRATIONS, weights, strict=True):
+        factor += weight * ((counts + value) / (expected + value))
+    return shares * factor
 
 
 def _blocks(n: int) -> list[slice]:

@@ -93,10 +93,10 @@ def denoising_report(
     denoised. The fold change of the raw half is not biased, that of the held-out one is that of the chosen; a denoised
     fold change far below raw is a blur, one above it an exaggeration.
 
-    **False discoveries**: expression is exchanged between the spots, within slices, a fifth of the genes each by
-    itself, and graph and model are made anew. Variable genes are tested as users do, and random pairs of genes by
-    ``s3.tl.ligrec`` between regions that stayed where they are (``groupby``, or the domains of the first fit) and,
-    for the fifth, between the domains that the model has found in the shuffled tissue.
+    **False discoveries**: expression is exchanged between the spots, within slices, and the counts of a fifth of the
+    genes are drawn with the same share everywhere; graph and model are made anew. Variable genes are tested as users
+    do, and random pairs of genes by ``s3.tl.ligrec`` between regions that stayed where they are (``groupby``, or the
+    domains of the first fit) and, for the fifth, between the domains that the model has found in the shuffled tissue.
 
     Parameters
     ----------

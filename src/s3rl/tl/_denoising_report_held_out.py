@@ -22,7 +22,7 @@ from s3rl.statistics.heldout import (
     log_likelihood,
     mean_shares,
 )
-from s3rl.statistics.neighbor_means import neighbor_means
+from s3rl.statistics.neighbor_means import diffused, neighbor_means
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from s3rl.tl._denoising_report_refit import Plan
 
-NEIGHBOURS = (5, 10, 20, 30, 50, 100)
-STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+NEIGHBOURS = (5, 10, 20, 50, 100, 200)
+STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 OWN, RAW = "s3rl", "raw"
 METHODS = (OWN, RAW, "mean", "knn_expression", "knn_space", "diffusion")
 _COMPONENTS = 20
@@ -98,10 +98,7 @@ Smoother = Callable[[float, sp.csr_matrix], np.ndarray]
 
 def _smoothers(table: AnnData, plan: Plan) -> Iterator[tuple[str, str, tuple[float, ...], Smoother]]:
     """Name of the method, of its setting, the settings, and setting and values (n, g) to smoothed values."""
-    import torch
-
     from s3rl.fit.consensus import principal_components
-    from s3rl.nn import Diffusion
 
     sizes = tuple(float(k) for k in NEIGHBOURS if k <= table.n_obs)
     components = principal_components(sp.csr_matrix(table.X)[:, modelled_genes(table)], _COMPONENTS, seed=plan.seed)
@@ -110,13 +107,9 @@ def _smoothers(table: AnnData, plan: Plan) -> Iterator[tuple[str, str, tuple[flo
     def over(features: np.ndarray, codes: np.ndarray | None) -> Smoother:
         return lambda k, values: (neighbor_means(features, int(k), codes) @ values).toarray().astype(np.float32)
 
-    def diffused(strength: float, values: sp.csr_matrix) -> np.ndarray:
-        dense = torch.from_numpy(values.toarray().astype(np.float32))
-        return np.maximum(Diffusion.on(graph, strength, tolerance=1e-3).apply(dense).numpy(), 0)
-
     yield "knn_expression", "k", sizes, over(components, None)
     yield "knn_space", "k", sizes, over(coordinates_of(table), plan.codes)
-    yield "diffusion", "strength", STRENGTHS, diffused
+    yield "diffusion", "strength", STRENGTHS, lambda strength, values: diffused(graph, strength, values)
 
 
 def _of_counts(smoother: Smoother, setting: float, counts: sp.csr_matrix) -> Callable[[], np.ndarray]:

@@ -38,7 +38,7 @@ class Shuffled(NamedTuple):
     table
         Fitted after the expression was exchanged between the spots, within slices; its regions stayed where they are.
     decoys
-        Boolean (g,): genes that were exchanged each by itself, so that they have nothing to do with others either.
+        Boolean (g,): genes with the same share in all spots, so that they have nothing to do with others either.
     """
 
     table: AnnData
@@ -48,25 +48,31 @@ class Shuffled(NamedTuple):
 def shuffled(table: AnnData, counts: sp.csr_matrix, regions: pd.Series, plan: Plan) -> Shuffled:
     """Exchange expression between spots, which is to exchange their coordinates, and fit the model to it."""
     rng = stream(plan.seed, _PATH)
-    columns = sp.csc_matrix(counts[permutation(plan.seed, _PATH, table.n_obs, plan.codes)])
+    moved = sp.csr_matrix(counts[permutation(plan.seed, _PATH, table.n_obs, plan.codes)])
     decoys = np.zeros(table.n_vars, dtype=bool)
     decoys[rng.permutation(table.n_vars)[: int(_DECOYS * table.n_vars)]] = True
-    for gene in np.flatnonzero(decoys):
-        own = slice(columns.indptr[gene], columns.indptr[gene + 1])
-        # row i of the gene goes to order[i], within its slice
-        order = permutation(plan.seed, _PATH + 1 + int(gene), table.n_obs, plan.codes)
-        columns.indices[own] = order[columns.indices[own]]
-    columns.has_sorted_indices = False
-    found = sp.csr_matrix(columns)
-    totals = np.asarray(found.sum(axis=1)).ravel()
-    if not totals.all():
-        # a spot whose few counts all left it takes one of the gene that has most
-        found = sp.lil_matrix(found)
-        found[np.flatnonzero(totals == 0), int(np.argmax(np.asarray(counts.sum(axis=0))))] = 1
-        found = sp.csr_matrix(found)
-    null = fitted(table, found, plan)
+    totals = np.asarray(moved.sum(axis=1)).ravel()
+    # a spot must keep a count of another gene
+    empty = np.asarray(moved[:, ~decoys].sum(axis=1)).ravel() == 0
+    decoys &= not empty.any()
+    order = np.argsort(np.concatenate([np.flatnonzero(~decoys), np.flatnonzero(decoys)]))
+    even = _even(moved[:, decoys], totals, plan.codes, rng)
+    null = fitted(table, sp.csr_matrix(sp.csc_matrix(sp.hstack([moved[:, ~decoys], even]))[:, order]), plan)
     null.obs[_REGION] = regions.to_numpy()
     return Shuffled(null, decoys)
+
+
+def _even(counts: sp.csr_matrix, totals: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> sp.csc_matrix:
+    """As many counts of each gene (n, m) in each slice, drawn for the spots in proportion to their totals."""
+    slices = [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    sums = [np.asarray(counts[rows].sum(axis=0)).ravel().astype(np.int64) for rows in slices]
+    found = []
+    for gene in range(counts.shape[1]):
+        drawn = np.zeros((len(totals), 1))
+        for rows, number in zip(slices, sums, strict=True):
+            drawn[rows, 0] = rng.multinomial(number[gene], totals[rows] / totals[rows].sum())
+        found.append(sp.csc_matrix(drawn))
+    return sp.csc_matrix(sp.hstack(found)) if found else sp.csc_matrix(counts)
 
 
 def false_discoveries(null: Shuffled, plan: Plan) -> pd.DataFrame:
@@ -112,7 +118,7 @@ def _pairs(null: Shuffled, plan: Plan, clusters: str, column: str) -> list[dict[
     import s3rl
 
     table = null.table
-    # clusters found in a gene follow it: only genes that were exchanged each by itself have nothing to find there
+    # clusters found in a gene follow it: only genes that are even have nothing to find there
     genes = _expressed(table, null.decoys if clusters == FOUND else np.ones(table.n_vars, dtype=bool))
     genes = stream(plan.seed, _PATH, 2).permutation(genes)
     half = min(len(genes) // 2, _PAIRS)
