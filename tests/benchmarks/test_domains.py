@@ -6,9 +6,10 @@ import contextlib
 import dataclasses
 import fcntl
 import io
-import multiprocessing
 import shlex
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import anndata as ad
 import numpy as np
@@ -213,19 +214,16 @@ def test_rows_that_are_there_are_not_made_again(calls, tmp_path):
     assert len(rows.done(output)) == 6
 
 
-def _append(path, process):
+def _append(path, writer):
     for seed in range(25):
-        rows.append(path, [row("BZ5", f"method {process}", seed, ari=0.1)])
+        rows.append(path, [row("BZ5", f"method {writer}", seed, ari=0.1)])
 
 
-def test_several_processes_append_whole_rows(tmp_path):
+def test_several_writers_append_whole_rows(tmp_path):
+    # each call opens the file for itself, so that the lock is between threads as it is between processes
     output = tmp_path / "new" / "rows.csv"
-    context = multiprocessing.get_context("fork")
-    started = [context.Process(target=_append, args=(output, i)) for i in range(4)]
-    for one in started:
-        one.start()
-    for one in started:
-        one.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda writer: _append(output, writer), range(4)))
     lines = output.read_text().splitlines()
     assert (len(lines), lines.count(",".join(rows.COLUMNS))) == (101, 1)
     assert len(rows.read(output)) == 100
@@ -234,14 +232,12 @@ def test_several_processes_append_whole_rows(tmp_path):
 def test_a_row_waits_for_whoever_is_writing(tmp_path):
     output = tmp_path / "rows.csv"
     output.touch()
-    waiting = multiprocessing.get_context("fork").Process(target=_append, args=(output, 0))
+    waiting = threading.Thread(target=_append, args=(output, 0), daemon=True)
     with output.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         waiting.start()
         waiting.join(0.5)
         assert output.stat().st_size == 0
-        # the process has this file open too: closing it here would leave it locked
-        fcntl.flock(file, fcntl.LOCK_UN)
     waiting.join()
     assert len(rows.read(output)) == 25
 
