@@ -35,10 +35,10 @@ def n_domains(
 
     The score is the log evidence (nats) for so many domains against a tissue without any: half the difference of two
     Bayesian information criteria of Gaussian mixtures, with neighbouring spots counted for what they are worth. Each
-    thin line is a repeat without a tenth of the genes, the thick one their mean, the band one standard deviation to
-    both sides. The dashed line is the score of the same components with the spots shuffled. Where the curve is flat
-    around its top, the data do not decide between those numbers; where it lies at the dashed line or below 0, there is
-    no evidence for domains.
+    thin line is a repeat without a tenth of the genes, with a mark at its own top; the thick one is their mean, the
+    band one standard deviation to both sides. The dashed line is the score of the same components with the spots
+    shuffled, as far as it lies in the picture. Where the curve is flat around its top, the data do not decide between
+    those numbers; where it lies at the dashed line or below 0, there is no evidence for domains.
 
     Parameters
     ----------
@@ -94,8 +94,12 @@ def n_domains(
     ax, new = _draw.axes_or_new(ax, (5.6, 3.8))
     mean = runs.mean(axis=0)
     spread = runs.std(axis=0, ddof=min(1, len(runs) - 1))
-    for run in runs:
-        ax.plot(candidates, run, color=_BLUE, linewidth=0.7, alpha=0.35)
+    tops = runs.argmax(axis=1)
+    for number, (run, top) in enumerate(zip(runs, tops, strict=True)):
+        ax.plot(
+            candidates, run, color=_BLUE, linewidth=0.7, alpha=0.6, marker="^", markersize=5, markevery=[int(top)],
+            label="a repeat and its top" if number == 0 else None,
+        )  # fmt: skip
     ax.fill_between(candidates, mean - spread, mean + spread, color=_BLUE, alpha=0.15, linewidth=0)
     ax.plot(candidates, mean, color=_BLUE, linewidth=2.2, marker="o", markersize=4, label="mean of the repeats")
     ax.plot(candidates, null, color=_GREY, linewidth=1.4, linestyle="--", label="spots shuffled")
@@ -105,6 +109,9 @@ def n_domains(
         [chosen], [top], color="#D55E00", linestyle="", marker="o", markersize=10, markerfacecolor="none",
         markeredgewidth=2, label=f"chosen: {chosen}",
     )  # fmt: skip
+    # the shuffled spots fall without end, and would press the curve flat
+    low = min(0.0, float(runs.min()))
+    ax.set_ylim(bottom=low - 0.12 * max(float(runs.max()) - low, 1e-9))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], nbins=14))
     ax.set(xlabel="number of domains", ylabel="log evidence against one domain")
     ax.set_title(f"{key}: {chosen} domains chosen")
