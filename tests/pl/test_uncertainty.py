@@ -14,8 +14,8 @@ from s3rl.errors import InputError, MissingKeyError, ParameterError
 
 @pytest.fixture
 def unsure(grid):
-    """The lattice with an uncertainty that rises from left to right, from 0 to 0.6."""
-    grid.obs["s3rl_uncertainty"] = np.linspace(0, 0.6, 20)[np.arange(100) % 20]
+    """The lattice with an uncertainty that rises from left to right and a little downwards, from 0 to 0.6."""
+    grid.obs["s3rl_uncertainty"] = 0.6 * (np.arange(100) % 20 + np.arange(100) // 20 / 5) / 19.8
     grid.obs["s3rl_agreement"] = 1.0
     return grid
 
