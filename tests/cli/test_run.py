@@ -172,7 +172,7 @@ def test_options_that_cannot_be(options, says, h5ad, s3rl, tmp_path):
 
 
 def test_options_that_click_refuses(h5ad, s3rl):
-    for options in ([], ["--n-domains", "few"], ["--n-domains", 3, "--seed", -1]):
+    for options in (["--n-domains", "few"], ["--n-domains", 3, "--seed", -1]):
         result = s3rl("run", h5ad, *options)
         assert result.exit_code == 2
         assert "Usage: " in result.stderr

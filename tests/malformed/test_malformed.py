@@ -309,7 +309,7 @@ CASES = [
     # training
     *(
         Case(f"n_domains={n!r}", "signed", TRAIN, errors.ParameterError, ("n_domains",), {"n_domains": n})
-        for n in (0, 1, -3, N, N + 1, 3.0, True, "3", None, float("nan"))
+        for n in (0, 1, -3, N, N + 1, 3.0, True, "3", float("nan"))
     ),
     Case(
         "unknown parameter",
