@@ -163,7 +163,13 @@ _RANGES: dict[str, Range] = {
     ),
     **dict.fromkeys(
         (
-            "diffusion", "topology", "separability", "prototype_noise", "anchor", "anchor_diffusion", "consensus",
+            "diffusion",
+            "topology",
+            "separability",
+            "prototype_noise",
+            "anchor",
+            "anchor_diffusion",
+            "consensus",
             "weight_decay",
         ),
         real(0),
