@@ -98,7 +98,7 @@ Smoother = Callable[[float, sp.csr_matrix], np.ndarray]
 
 def _smoothers(table: AnnData, plan: Plan) -> Iterator[tuple[str, str, tuple[float, ...], Smoother]]:
     """Name of the method, of its setting, the settings, and setting and values (n, g) to smoothed values."""
-    from s3rl.fit.consensus import principal_components
+    from s3rl.fit.views import principal_components
 
     sizes = tuple(float(k) for k in NEIGHBOURS if k <= table.n_obs)
     components = principal_components(sp.csr_matrix(table.X)[:, modelled_genes(table)], _COMPONENTS, seed=plan.seed)
@@ -135,9 +135,7 @@ def _chosen(method: str, settings: dict[str, Callable[[], np.ndarray]], parts: P
 
 
 def _score(prediction: Prediction, parts: Parts) -> float:
-    return float(
-        log_likelihood(prediction.shares, mean_shares(parts.kept), prediction.mixing, parts.choosing).sum()
-    )
+    return float(log_likelihood(prediction.shares, mean_shares(parts.kept), prediction.mixing, parts.choosing).sum())
 
 
 class Judged(NamedTuple):
