@@ -116,6 +116,9 @@ def write_tables(output: Path, peers: list[Path] | None) -> int:
 
     beside = sorted(output.parent.glob("peers*.csv")) if peers is None else peers
     table = rows.read(output, *beside)
+    versions = rows.read(output)["version"].unique()
+    if len(versions) > 1:
+        tell(f"warning: rows of several versions are compared: {', '.join(versions)}; --again makes them anew")
     text = markdown(table)
     print(text)
     if len(table):

@@ -252,6 +252,16 @@ def test_a_row_that_was_cut_off_is_made_again_and_the_last_of_two_counts(tmp_pat
     assert read.to_dict() == {2: 0.5, 0: 0.9}
 
 
+def test_rows_of_several_versions_are_told(tmp_path, capsys):
+    rows.append(tmp_path / "rows.csv", [row(seed=0)])
+    asked = ["--table", "--output", str(tmp_path / "rows.csv")]
+    BENCH["domains"].main(asked)
+    assert "warning" not in capsys.readouterr().err
+    rows.append(tmp_path / "rows.csv", [row(seed=1) | {"version": "2*"}])
+    BENCH["domains"].main(asked)
+    assert "1, 2*" in capsys.readouterr().err
+
+
 def test_rows_of_peers_join_the_table_without_those_that_failed(tmp_path):
     rows.append(tmp_path / "rows.csv", [row()])
     peers = table(("BZ5", "peer", 0, 0.4), ("H1", "peer", 0, np.nan)).assign(status=["ok", "failed"])
