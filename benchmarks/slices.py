@@ -21,7 +21,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 import s3rl as s3
-from s3rl.fit.consensus import anchors, principal_components
+from s3rl.fit.views import anchors, principal_components
 
 FLOOR_VIEW = 3  # 15 components, strength 1
 

@@ -8,8 +8,8 @@ from fit.problems import small, tissue
 
 from s3rl.errors import MissingExtraError
 from s3rl.fit.batches import centred_components, integrated_components, resolved_batch, slice_share
-from s3rl.fit.consensus import principal_components
 from s3rl.fit.inputs import Slide
+from s3rl.fit.views import principal_components
 from s3rl.nn import ExpressionEncoderLayer, SparseMatrix
 
 PROBLEM = tissue()

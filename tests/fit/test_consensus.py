@@ -1,83 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import scipy.sparse as sp
 from fit.problems import tissue
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.layers import diffused
-from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 
 from s3rl.fit import consensus
-from s3rl.fit.consensus import anchors, gene_scale, mixture_consensus, principal_components, vote
+from s3rl.fit.consensus import mixture_consensus, mixture_runs, vote
+from s3rl.fit.views import anchors, principal_components
 
 PROBLEM = tissue(150, 40, seed=1)
-
-
-def test_gene_scale_equals_numpy():
-    mean, deviation = gene_scale(PROBLEM.x)
-    dense = PROBLEM.x.toarray().astype(np.float64)
-    np.testing.assert_allclose(mean, dense.mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(deviation, dense.std(axis=0), rtol=1e-5)
-    assert mean.dtype == deviation.dtype == np.float64
-
-
-@pytest.mark.parametrize("value", [0.0, 3.3])
-def test_a_constant_gene_has_deviation_one_on_large_slides(value):
-    """Sums of 20,000 numbers in single precision would find a deviation."""
-    x = sp.csr_matrix(np.full((20_000, 2), value, dtype=np.float32))
-    mean, deviation = gene_scale(x)
-    np.testing.assert_allclose(mean, value, rtol=1e-6)
-    assert deviation.tolist() == [1, 1]
-
-
-def scaled(x):
-    dense = x.toarray().astype(np.float64)
-    deviation = dense.std(axis=0)
-    return np.minimum((dense - dense.mean(axis=0)) / np.where(deviation > 0, deviation, 1), 10)
-
-
-def test_components_equal_those_of_the_dense_scaled_matrix():
-    x = PROBLEM.x.tolil()
-    x[:, 5] = 0
-    x[:, 6] = 0
-    x[3, 6] = 4  # twelve deviations: clipped
-    x[:, 7] = 2
-    x = x.tocsr()
-    assert scaled(x).max() == 10
-    components = principal_components(x, 8, seed=0)
-    wanted = PCA(8, svd_solver="full").fit_transform(scaled(x))
-    assert components.dtype == np.float32
-    sign = np.sign((components * wanted).sum(axis=0))
-    np.testing.assert_allclose(components * sign, wanted, atol=2e-4)
-
-
-def test_fewer_components_where_the_matrix_is_small():
-    assert principal_components(PROBLEM.x[:9], 20, seed=0).shape == (9, 8)
-    assert principal_components(PROBLEM.x[:, :7], 20, seed=0).shape == (150, 6)
-
-
-def test_components_leave_their_input_and_the_random_state_alone():
-    before, values = np.random.get_state()[1].copy(), PROBLEM.x.data.copy()  # noqa: NPY002
-    first, again = (principal_components(PROBLEM.x, 5, seed=2) for _ in range(2))
-    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
-    assert np.array_equal(PROBLEM.x.data, values)
-    assert first.tobytes() == again.tobytes()
-
-
-def test_anchors_equal_the_dense_solve():
-    components = principal_components(PROBLEM.x, 20, seed=0)
-    views = anchors(components, PROBLEM.spatial)
-    settings_ = [(k, a) for k in consensus.COMPONENTS for a in consensus.STRENGTHS]
-    assert len(views) == len(settings_)
-    for view, (k, strength) in zip(views, settings_, strict=True):
-        np.testing.assert_allclose(view, diffused(components[:, :k], PROBLEM.spatial, strength), atol=5e-3)
-
-
-def test_few_components_give_fewer_views():
-    assert {view.shape for view in anchors(PROBLEM.x[:, :4].toarray(), PROBLEM.spatial)} == {(150, 4)}
 
 
 def soft(n, c, seed, sharpness=4.0):
@@ -125,6 +58,22 @@ def test_mixtures_find_the_planted_layers_and_repeat():
     assert adjusted_rand_score(PROBLEM.layer, first.argmax(axis=1)) > 0.8
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != other.tobytes()
+
+
+def test_the_likeliest_of_several_starts_is_kept(monkeypatch):
+    views = [anchors(principal_components(PROBLEM.x, 20, seed=0), PROBLEM.spatial)[0]]
+    tried = []
+    usual = consensus.GaussianMixture
+
+    def spy(*args, **kwargs):
+        tried.append(kwargs["n_init"])
+        return usual(*args, **kwargs)
+
+    monkeypatch.setattr(consensus, "GaussianMixture", spy)
+    runs = mixture_runs(views, 3, 2, seed=0)
+    assert tried == [3, 3]
+    assert len(runs) == 2
+    assert np.array_equal(vote(runs), mixture_consensus(views, 3, 2, seed=0))
 
 
 def test_mixtures_of_many_spots_are_fitted_to_some(monkeypatch):

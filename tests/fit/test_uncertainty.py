@@ -10,8 +10,8 @@ from fit.problems import small, tissue
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3rl.fit import consensus
-from s3rl.fit.uncertainty import agreement, margin, mixture_labels, spot_uncertainty, votes
+from s3rl.fit import inputs
+from s3rl.fit.uncertainty import agreement, margin, spot_uncertainty, votes
 
 P = np.array([[0.7, 0.2, 0.1], [0.4, 0.4, 0.2], [0.0, 0.0, 1.0], [1 / 3, 1 / 3, 1 / 3]])
 
@@ -85,17 +85,16 @@ def test_all_are_shares_whatever_the_rounding():
 
 
 def test_the_mixtures_are_those_of_the_consensus(monkeypatch):
-    problem, params, voted = tissue(), small(n_mixtures=6, batch="none"), []
+    voted = []
+    usual = inputs.vote
+    monkeypatch.setattr(inputs, "vote", lambda runs: voted.extend(runs) or usual(runs))
     # more groups than layers, so that no two mixtures are alike
-    runs = mixture_labels(problem.x, problem.spatial, 6, params, seed=4)
-    monkeypatch.setattr(consensus, "vote", lambda runs: voted.extend(runs) or runs[0])
-    views = consensus.anchors(consensus.principal_components(problem.x, 20, seed=4), problem.spatial)
-    consensus.mixture_consensus(views, 6, 6, seed=4)
+    runs = tissue().targets(small(n_mixtures=6, batch="none"), 6, seed=4).mixtures
     assert runs is not None
+    assert runs.dtype == np.int16
     assert len({run.tobytes() for run in runs}) == 6
     np.testing.assert_array_equal(runs, [run.argmax(axis=1) for run in voted])
 
 
 def test_without_a_consensus_there_are_no_mixtures():
-    problem = tissue()
-    assert mixture_labels(problem.x, problem.spatial, 3, small(consensus=0.0), seed=0) is None
+    assert tissue().targets(small(consensus=0.0, size_prior="equal")).mixtures is None

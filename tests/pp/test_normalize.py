@@ -46,7 +46,7 @@ def by_scanpy(n_top_genes=300, batch=None):
         sc.pp.highly_variable_genes(
             adata, flavor="seurat_v3", n_top_genes=n_top_genes, batch_key=None if batch is None else "batch"
         )
-    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.normalize_total(adata)
     sc.pp.log1p(adata)
     return adata
 
@@ -73,7 +73,7 @@ def test_equals_scanpy_whatever_the_matrix(kind):
     np.testing.assert_array_equal(dense(adata.layers["counts"]), counts())
     for column in ("highly_variable", "highly_variable_rank", "means", "variances", "variances_norm"):
         np.testing.assert_allclose(adata.var[column].astype(float), expected.var[column].astype(float), rtol=1e-5)
-    assert adata.uns["log1p"] == {"base": None}
+    assert adata.uns["log1p"] == {"base": None, "target_sum": np.median(counts().sum(axis=1))}
     assert adata.uns["hvg"] == {"flavor": "seurat_v3"}
     assert hasattr(adata.X, "dask") == kind.startswith("dask")
 
@@ -83,6 +83,7 @@ def test_each_spot_by_the_formula():
     s3.pp.normalize(adata, target_sum=500)
     row = counts()[7].astype(float)
     np.testing.assert_allclose(dense(adata.X)[7], np.log1p(row / row.sum() * 500), rtol=1e-5)
+    assert adata.uns["log1p"]["target_sum"] == 500
 
 
 def test_ranks_within_slices():

@@ -81,7 +81,7 @@ def _components(expression: Expression, genes: np.ndarray, graph: sp.spmatrix | 
     """Float64 (n, k): leading components of some genes, and the same diffused in space."""
     import torch
 
-    from s3rl.fit.consensus import principal_components
+    from s3rl.fit.views import principal_components
     from s3rl.nn import Diffusion
 
     own = principal_components(sp.csr_matrix(expression.values[:, genes]), _COMPONENTS, seed=seed)

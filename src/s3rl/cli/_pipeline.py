@@ -170,7 +170,8 @@ def _untrained(table: AnnData, settings: Settings) -> list[np.ndarray]:
     from s3rl._slots.model import modelled_genes
     from s3rl._slots.neighbors import spatial_graph_of
     from s3rl._slots.table import normalised_expression_of
-    from s3rl.fit.consensus import mixture_consensus, principal_components
+    from s3rl.fit.consensus import mixture_consensus
+    from s3rl.fit.views import principal_components
     from s3rl.nn import Diffusion
 
     x = normalised_expression_of(table)[:, modelled_genes(table)]

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 from s3rl._log import note
 from s3rl._random import stream
 from s3rl.errors import MissingExtraError, ParameterError
-from s3rl.fit.consensus import CLIP, principal_components
+from s3rl.fit.views import CLIP, principal_components
 
 Batch = Literal["auto", "none", "center", "harmony"]
 _LEADING = 10
@@ -67,7 +67,7 @@ def resolved_batch(x: sp.csr_matrix, slices: np.ndarray, batch: Batch, *, seed: 
 
 
 def integrated_components(
-    x: sp.csr_matrix, n_components: int, slices: np.ndarray | None, batch: str, *, seed: int
+    x: sp.csr_matrix, n_components: int, slices: np.ndarray | None, batch: str, *, seed: int, scaling: float = 1.0
 ) -> np.ndarray:
     """Principal components in which slices lie over each other as far as ``batch`` asks for.
 
@@ -83,25 +83,29 @@ def integrated_components(
         ``"none"``, ``"center"`` or ``"harmony"``.
     seed
         Of the solver and of Harmony.
+    scaling
+        Power of its deviation that every gene is divided by.
 
     Returns
     -------
     float32 (n, k).
     """
     if slices is None or batch == "none":
-        return principal_components(x, n_components, seed=seed)
+        return principal_components(x, n_components, seed=seed, scaling=scaling)
     if batch not in ("center", "harmony"):
         raise ParameterError(
             "is not resolved", key="batch", found=repr(batch), available=["none", "center", "harmony"],
             fix="resolved_batch(x, slices, batch, seed=seed)",
         )  # fmt: skip
-    components = centred_components(x, n_components, slices, seed=seed)
+    components = centred_components(x, n_components, slices, seed=seed, scaling=scaling)
     if batch == "harmony":
         return _harmonised(components, slices, seed)
     return components.astype(np.float32)
 
 
-def centred_components(x: sp.csr_matrix, n_components: int, slices: np.ndarray, *, seed: int) -> np.ndarray:
+def centred_components(
+    x: sp.csr_matrix, n_components: int, slices: np.ndarray, *, seed: int, scaling: float = 1.0
+) -> np.ndarray:
     """Principal components of genes centred within slices and scaled by their deviation within slices.
 
     The centre is taken off inside of the products, so that nothing becomes dense.
@@ -112,7 +116,7 @@ def centred_components(x: sp.csr_matrix, n_components: int, slices: np.ndarray, 
     """
     members = sp.csr_matrix((np.ones(len(slices)), (np.arange(len(slices)), slices)))
     sizes = np.maximum(np.asarray(members.sum(axis=0)).ravel(), 1)[:, None]
-    scaled = _scaled_within(x, members, sizes, slices)
+    scaled = _scaled_within(x, members, sizes, slices, scaling)
     means = np.asarray((members.T @ scaled).todense()) / sizes
     centred = LinearOperator(
         scaled.shape,
@@ -128,7 +132,9 @@ def centred_components(x: sp.csr_matrix, n_components: int, slices: np.ndarray, 
     return ((left * values) * sign)[:, order]
 
 
-def _scaled_within(x: sp.csr_matrix, members: sp.csr_matrix, sizes: np.ndarray, slices: np.ndarray) -> sp.csr_matrix:
+def _scaled_within(
+    x: sp.csr_matrix, members: sp.csr_matrix, sizes: np.ndarray, slices: np.ndarray, scaling: float
+) -> sp.csr_matrix:
     """Genes over their deviation within slices, clipped from above as ``principal_components`` does."""
     scaled = sp.csr_matrix(x, dtype=np.float64, copy=True)
     means = np.asarray((members.T @ scaled).todense()) / sizes
@@ -138,6 +144,7 @@ def _scaled_within(x: sp.csr_matrix, members: sp.csr_matrix, sizes: np.ndarray, 
     rows = np.repeat(np.arange(x.shape[0]), np.diff(scaled.indptr))
     limit = CLIP + (means / deviation)[slices[rows], scaled.indices]
     scaled.data = np.minimum(scaled.data / deviation[scaled.indices], limit)
+    scaled.data *= (deviation ** (1 - scaling))[scaled.indices]
     return scaled
 
 

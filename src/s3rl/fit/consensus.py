@@ -1,4 +1,4 @@
-"""What needs no training: diffused principal components, mixtures on them, and the consensus of the mixtures.
+"""Mixtures on views of the tissue, and their consensus, which needs no training.
 
 The agreement of several mixtures is steadier than any one of them; it gives the prototypes their start, their target
 and the sizes they expect.
@@ -10,66 +10,22 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.sparse as sp
-import torch
 from scipy.optimize import linear_sum_assignment
-from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
-from sklearn.utils.sparsefuncs import mean_variance_axis
 from threadpoolctl import threadpool_limits
 
 from s3rl._random import stream
-from s3rl.nn import Diffusion
 
-COMPONENTS = (10, 15, 20)
-STRENGTHS = (0.5, 1.0)
-CLIP = 10.0
 _FITTED_SPOTS = 10_000
 _REFINEMENTS = 5
+# The likeliest of several starts: the likelihood of a start and its agreement with the others go together.
+_STARTS = 3
 
 
-def gene_scale(x: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each gene of (n, g), in float64; a constant gene gets deviation 1."""
-    mean, variance = (part.astype(np.float64) for part in mean_variance_axis(x, axis=0))
-    deviation = np.sqrt(variance)
-    return mean, np.where(deviation > 1e-6, deviation, 1.0)
-
-
-def principal_components(x: sp.csr_matrix, n_components: int, *, seed: int) -> np.ndarray:
-    """Principal components of the scaled expression, without making it dense.
-
-    Parameters
-    ----------
-    x
-        Expression (n, g).
-    n_components
-        Wanted; fewer come back where n or g is smaller.
-    seed
-        Start vector of the solver.
-
-    Returns
-    -------
-    float32 (n, k), of genes scaled to unit variance and clipped at ten deviations.
-    """
-    mean, deviation = gene_scale(x)
-    scaled = sp.csr_matrix(x, dtype=np.float64, copy=True)
-    scaled.data = np.minimum(scaled.data / deviation[scaled.indices], CLIP + (mean / deviation)[scaled.indices])
-    k = min(n_components, min(x.shape) - 1)
-    state = int(stream(seed, 2).integers(2**31 - 1))
-    return PCA(k, svd_solver="arpack", random_state=state).fit_transform(scaled).astype(np.float32)
-
-
-def anchors(components: np.ndarray, spatial: sp.csr_matrix) -> list[np.ndarray]:
-    """Diffuse the leading components at each strength: one float64 (n, k) array for each view of the tissue."""
-    counts = sorted({min(k, components.shape[1]) for k in COMPONENTS})
-    smooth = [Diffusion.on(spatial, a).apply(torch.from_numpy(components)).double().numpy() for a in STRENGTHS]
-    return [array[:, :k] for k in counts for array in smooth]
-
-
-def mixture_consensus(views: Sequence[np.ndarray], n_domains: int, n_mixtures: int, *, seed: int) -> np.ndarray:
-    """Average the responsibilities of mixtures fitted to the views in turn.
+def mixture_runs(views: Sequence[np.ndarray], n_domains: int, n_mixtures: int, *, seed: int) -> list[np.ndarray]:
+    """Fit mixtures to the views in turn.
 
     Parameters
     ----------
@@ -84,10 +40,14 @@ def mixture_consensus(views: Sequence[np.ndarray], n_domains: int, n_mixtures: i
 
     Returns
     -------
-    float64 (n, c), rows sum to one.
+    Responsibilities of each, float64 (n, c), rows sum to one, columns in any order.
     """
-    runs = [_responsibilities(views[i % len(views)], n_domains, stream(seed, 3, i)) for i in range(n_mixtures)]
-    return vote(runs)
+    return [_responsibilities(views[i % len(views)], n_domains, stream(seed, 3, i)) for i in range(n_mixtures)]
+
+
+def mixture_consensus(views: Sequence[np.ndarray], n_domains: int, n_mixtures: int, *, seed: int) -> np.ndarray:
+    """Vote of :func:`mixture_runs`, float64 (n, c), rows sum to one."""
+    return vote(mixture_runs(views, n_domains, n_mixtures, seed=seed))
 
 
 def vote(runs: Sequence[np.ndarray]) -> np.ndarray:
@@ -119,7 +79,7 @@ def _responsibilities(view: np.ndarray, n_domains: int, rng: np.random.Generator
     """Soft assignment (n, c) by a Gaussian mixture of one shared covariance, fitted to at most 10,000 spots."""
     state = int(rng.integers(2**31 - 1))
     fitted = view if len(view) <= _FITTED_SPOTS else view[np.sort(rng.choice(len(view), _FITTED_SPOTS, replace=False))]
-    mixture = GaussianMixture(n_domains, covariance_type="tied", random_state=state, reg_covar=1e-4)
+    mixture = GaussianMixture(n_domains, covariance_type="tied", n_init=_STARTS, random_state=state, reg_covar=1e-4)
     # One thread: these products are small, and several threads would only wait for each other.
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from s3rl.fit.batches import integrated_components
-from s3rl.fit.consensus import COMPONENTS, anchors, gene_scale, mixture_consensus
+from s3rl.fit.consensus import mixture_runs, vote
 from s3rl.fit.params import S3RLParams
+from s3rl.fit.views import COMPONENTS, SCALINGS, anchors, consensus_views, gene_scale
 from s3rl.nn import Diffusion, Neighborhood, SparseMatrix
 
 _DIFFUSION_TOLERANCE = 1e-2
@@ -82,6 +83,8 @@ class Targets:
         Soft domains (n, c) that the mixtures agree on, or None.
     sizes
         Expected share of each domain (c,), or None for equal ones.
+    mixtures
+        Domains (m, n) that each mixture of the consensus gives the spots, int16, numbered in any order; or None.
     """
 
     attracting: Neighborhood
@@ -89,6 +92,7 @@ class Targets:
     anchor: Tensor | None
     consensus: Tensor | None
     sizes: Tensor | None
+    mixtures: np.ndarray | None
 
 
 def targets_of(
@@ -104,20 +108,25 @@ def targets_of(
     slices: np.ndarray | None = None,
 ) -> Targets:
     """Compute the targets from expression (n, g), the graphs (n, n) and the numbers of the slices (n,)."""
-    anchor = consensus = sizes = None
+    anchor = consensus = sizes = mixtures = None
     needs_consensus = params.consensus > 0 or params.size_prior == "estimated"
     if needs_consensus or params.anchor > 0:
-        components = integrated_components(x, max(COMPONENTS), slices, params.batch, seed=seed)
-        views = anchors(components, spatial)
-        anchor = _standardized(views[-1]).to(device)
+        components = [
+            integrated_components(x, max(COMPONENTS), slices, params.batch, seed=seed, scaling=scaling)
+            for scaling in SCALINGS
+        ]
+        anchor = _standardized(anchors(components[0], spatial)[-1]).to(device)
         if needs_consensus:
-            agreed = mixture_consensus(views, n_domains, params.n_mixtures, seed=seed)
-            consensus = torch.from_numpy(agreed.astype(np.float32)).to(device)
+            runs = mixture_runs(consensus_views(components, spatial), n_domains, params.n_mixtures, seed=seed)
+            consensus = torch.from_numpy(vote(runs).astype(np.float32)).to(device)
             sizes = consensus.mean(dim=0)
+            mixtures = np.stack([run.argmax(axis=1) for run in runs]).astype(np.int16)
     attracting, repelling = (
         Neighborhood.from_scipy(sp.csr_matrix(sp.triu(pairs, k=1)), device) for pairs in (attraction, repulsion)
     )
-    return Targets(attracting, repelling, anchor, consensus, sizes if params.size_prior == "estimated" else None)
+    return Targets(
+        attracting, repelling, anchor, consensus, sizes if params.size_prior == "estimated" else None, mixtures
+    )
 
 
 def gene_weights(x: sp.csr_matrix) -> Tensor:

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from s3rl._random import stream
 from s3rl.fit.batches import integrated_components
-from s3rl.fit.consensus import COMPONENTS, STRENGTHS, anchors
+from s3rl.fit.views import COMPONENTS, STRENGTHS, anchors
 
 N_DOMAINS_MAX = 15
 N_REPEATS = 5

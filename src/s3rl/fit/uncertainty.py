@@ -9,13 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.optimize import linear_sum_assignment
-
-from s3rl._random import stream
-from s3rl.fit import consensus
-from s3rl.fit.batches import integrated_components
-from s3rl.fit.params import S3RLParams
 
 
 class SpotUncertainty(NamedTuple):
@@ -94,40 +88,3 @@ def agreement(runs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Share of the runs (m, n) that put each spot into its domain (n,), after matching their names; float64 (n,)."""
     n_domains = int(max(np.max(runs), np.max(labels))) + 1
     return votes(runs, labels, n_domains)[np.arange(len(labels)), labels]
-
-
-def mixture_labels(
-    x: sp.csr_matrix,
-    spatial: sp.csr_matrix,
-    n_domains: int,
-    params: S3RLParams,
-    *,
-    seed: int,
-    slices: np.ndarray | None = None,
-) -> np.ndarray | None:
-    """Hard labels int16 (m, n) of the mixtures of the consensus; None where the model does not learn from it.
-
-    Parameters
-    ----------
-    x
-        Expression (n, g) of the modelled genes.
-    spatial
-        Spatial graph (n, n).
-    n_domains
-        Components c of each mixture.
-    params
-        Of the run, with ``batch`` resolved.
-    seed
-        Of the run, so that the mixtures are those of the consensus.
-    slices
-        Numbers (n,) of the slices.
-    """
-    if params.consensus == 0:
-        return None
-    components = integrated_components(x, max(consensus.COMPONENTS), slices, params.batch, seed=seed)
-    views = consensus.anchors(components, spatial)
-    runs = [
-        consensus._responsibilities(views[i % len(views)], n_domains, stream(seed, 3, i)).argmax(axis=1)
-        for i in range(params.n_mixtures)
-    ]
-    return np.stack(runs).astype(np.int16)

@@ -48,7 +48,7 @@ def normalize(
     data: Data,
     *,
     n_top_genes: int = 3000,
-    target_sum: float = 1e4,
+    target_sum: float | None = None,
     counts_layer: str = _keys.COUNTS,
     library_key: str | None = None,
     table_key: str | None = None,
@@ -67,7 +67,9 @@ def normalize(
         Highly variable genes. Panels of fewer than 1,000 genes keep all of them, as does a table with no more genes
         than this.
     target_sum
-        Total of each spot after scaling.
+        Total of each spot after scaling; None is the median over the spots, as in scanpy. A table that a saved model
+        is to be applied to (:func:`s3rl.tl.transfer`) takes the total of the table that it was trained on, which
+        ``uns["log1p"]["target_sum"]`` keeps.
     counts_layer
         Layer that keeps the counts. If it is there already, it must equal ``X``.
     library_key
@@ -89,7 +91,7 @@ def normalize(
         bool (g,). Where genes were ranked also ``highly_variable_rank``, ``means``, ``variances``, ``variances_norm``,
         with slices ``highly_variable_nbatches``, and ``uns["hvg"]``, as :func:`scanpy.pp.highly_variable_genes` does.
     ``uns["log1p"]``
-        ``{"base": None}``, as :func:`scanpy.pp.log1p` does.
+        ``{"base": None}``, as :func:`scanpy.pp.log1p` does, and the ``target_sum`` that was used.
 
     Raises
     ------
@@ -129,21 +131,23 @@ def normalize(
     counts, summary = counts_of(table, codes)
     check_counts_layer(table, counts, counts_layer)
     var = _variable_genes(table, counts, summary, n_top_genes, library_key, codes, names)
-    result = Normalized(_scaled(table, counts, target_sum), counts, var)
+    total = float(np.median(summary.faults[:, 0])) if target_sum is None else float(target_sum)
+    result = Normalized(_scaled(table, counts, total), counts, var)
     if copy:
         return result
-    _write(table, result, counts_layer)
+    _write(table, result, counts_layer, total)
     return None
 
 
-def _check_arguments(n_top_genes: int, target_sum: float, counts_layer: str) -> None:
+def _check_arguments(n_top_genes: int, target_sum: float | None, counts_layer: str) -> None:
     if not isinstance(n_top_genes, numbers.Integral) or isinstance(n_top_genes, bool) or n_top_genes < 1:
         raise ParameterError(
             "must be a whole number of at least 1", key="n_top_genes", found=repr(n_top_genes), fix="n_top_genes=3000"
         )
-    if not isinstance(target_sum, numbers.Real) or not np.isfinite(target_sum) or target_sum <= 0:
+    positive = isinstance(target_sum, numbers.Real) and np.isfinite(target_sum) and target_sum > 0
+    if target_sum is not None and not positive:
         raise ParameterError(
-            "must be a positive number", key="target_sum", found=repr(target_sum), fix="target_sum=1e4"
+            "must be a positive number, or None", key="target_sum", found=repr(target_sum), fix="target_sum=1e4"
         )
     if not isinstance(counts_layer, str) or not counts_layer:
         raise ParameterError(
@@ -251,7 +255,7 @@ def _scaled(table: AnnData, counts: Any, target_sum: float) -> Any:
     bare = AnnData(_as_scanpy_takes(counts).astype(np.float32), obs=pd.DataFrame(index=table.obs_names))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sc.pp.normalize_total(bare, target_sum=float(target_sum))
+        sc.pp.normalize_total(bare, target_sum=target_sum)
         sc.pp.log1p(bare)
     return bare.X
 
@@ -265,10 +269,10 @@ def _as_scanpy_takes(counts: Any) -> Any:
     return counts
 
 
-def _write(table: AnnData, result: Normalized, counts_layer: str) -> None:
+def _write(table: AnnData, result: Normalized, counts_layer: str, total: float) -> None:
     slots: dict[tuple[str, str], Any] = {("layers", counts_layer): result.counts}
     slots |= {("var", str(name)): column for name, column in result.var.items()}
-    slots["uns", "log1p"] = {"base": None}
+    slots["uns", "log1p"] = {"base": None, "target_sum": total}
     if "highly_variable_rank" in result.var:
         slots["uns", "hvg"] = {"flavor": "seurat_v3"}
     before = table.X
@@ -278,4 +282,5 @@ def _write(table: AnnData, result: Normalized, counts_layer: str) -> None:
     except Exception:
         table.X = before
         raise
-    wrote("X", f"log-normalised expression, {int(result.var['highly_variable'].sum())} highly variable genes")
+    variable = int(result.var["highly_variable"].sum())
+    wrote("X", f"log-normalised expression at {total:g} counts a spot, {variable} highly variable genes")

@@ -226,7 +226,7 @@ def _fit(
     from s3rl.fit.loop import train
     from s3rl.fit.model import FittedModel
     from s3rl.fit.result import infer
-    from s3rl.fit.uncertainty import mixture_labels, spot_uncertainty
+    from s3rl.fit.uncertainty import spot_uncertainty
 
     place = resolve_device(device)
     modelled = modelled_genes(table)
@@ -262,8 +262,7 @@ def _fit(
     )
     domain = domains_of(inferred.probabilities, names, table.obs_names)
     record = _record(network, history, asked, seed, n_domains) | {"batch": params.batch} | chosen
-    runs = mixture_labels(x, smoothing, n_domains, params, seed=seed, slices=slices)
-    sure = spot_uncertainty(inferred.probabilities, runs)
+    sure = spot_uncertainty(inferred.probabilities, targets.mixtures if params.consensus > 0 else None)
     return fitted, S3RLResult(inferred.embedding, inferred.probabilities, domain, *sure, inferred.denoised, record)
 
 
