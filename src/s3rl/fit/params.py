@@ -99,7 +99,7 @@ class S3RLParams(Parameters):
     anchor_diffusion: float = 1.0
     consensus: float = 1.0
     n_mixtures: int = 24
-    mask_rate: float = 0.2
+    mask_rate: float = 0.1
     edge_drop_rate: float = 0.2
     linear_output: bool = True
     linear_embedding: bool = True
