@@ -77,6 +77,19 @@ def test_missing_genes_are_reported_and_unknown_ones_are_nan(slices, model: str,
     assert np.isfinite(adata.layers["s3rl"][:, :-1]).all()
 
 
+def test_another_total_is_said_and_the_same_is_not(slices, model: str, caplog) -> None:
+    learned = slices[0].uns["log1p"]["target_sum"]
+    for total in (learned, 3 * learned):
+        adata = slices[1].copy()
+        adata.X = adata.layers["counts"].copy()
+        del adata.uns["log1p"]
+        s3.pp.normalize(adata, target_sum=total)
+        with caplog.at_level(logging.INFO, logger="s3rl"):
+            caplog.clear()
+            s3.tl.transfer(adata, model)
+        assert (f"target_sum={learned:g}" in caplog.text) == (total != learned)
+
+
 def test_too_few_shared_genes(slices, model: str) -> None:
     adata = slices[1].copy()
     adata.var_names = [f"ENSG{i}" for i in range(adata.n_vars)]

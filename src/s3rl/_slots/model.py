@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,6 +22,13 @@ def modelled_genes(table: AnnData) -> np.ndarray:
         if marked.size > 1:
             return marked
     return np.arange(table.n_vars)
+
+
+def target_sum_of(table: AnnData) -> float | None:
+    """Total that ``s3.pp.normalize`` scaled each spot to, None where something else made the expression."""
+    known = table.uns.get("log1p")
+    total = known.get("target_sum") if isinstance(known, Mapping) else None
+    return None if total is None else float(total)
 
 
 def domains_of(probabilities: np.ndarray, names: list[str], index: pd.Index) -> pd.Series:

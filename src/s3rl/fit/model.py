@@ -37,6 +37,8 @@ class FittedModel:
         Names of the domains, in the order of the prototypes.
     graph_params
         What the signed graph was built with.
+    target_sum
+        Total of a spot in the expression that the model learned, where it is known.
     """
 
     network: SeparableAutoencoder
@@ -46,6 +48,7 @@ class FittedModel:
     loadings: Tensor | None
     domains: list[str]
     graph_params: dict[str, Any]
+    target_sum: float | None = None
 
     def saved(self) -> SavedModel:
         """Tensors and description to store."""
@@ -58,6 +61,7 @@ class FittedModel:
             "other_genes": self.other_genes,
             "domains": self.domains,
             "graph_params": self.graph_params,
+            "target_sum": self.target_sum,
         }
         return SavedModel(tensors, description)
 
@@ -77,8 +81,11 @@ class FittedModel:
             loadings = tensors.pop(_READOUT, None)
             network = new_model(len(description["genes"]), len(description["domains"]), params, seed=0)
             network.load_state_dict(tensors)
-            names = {key: [str(n) for n in description[key]] for key in ("genes", "other_genes", "domains")}
-            return cls(network.eval(), params, loadings=loadings, graph_params=description["graph_params"], **names)
+            rest: dict[str, Any] = {
+                key: [str(n) for n in description[key]] for key in ("genes", "other_genes", "domains")
+            }
+            rest |= {"graph_params": description["graph_params"], "target_sum": description.get("target_sum")}
+            return cls(network.eval(), params, loadings=loadings, **rest)
         except (KeyError, TypeError, RuntimeError, S3RLError) as error:
             raise ModelError(
                 "describes no model that this version can build",

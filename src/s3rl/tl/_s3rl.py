@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from s3rl._random import seed_of
-from s3rl._slots.model import domains_of, modelled_genes, result_slots, stale_slots
+from s3rl._slots.model import domains_of, modelled_genes, result_slots, stale_slots, target_sum_of
 from s3rl._slots.neighbors import SignedGraph, check_within_slices, joins_slices, signed_graph_of, spatial_graph_of
 from s3rl._slots.table import normalised_expression_of, slices_of, table_of
 from s3rl._slots.write import check_key, write_slots
@@ -259,6 +259,7 @@ def _fit(
         loadings=inferred.loadings,
         domains=names,
         graph_params=graph.params,
+        target_sum=target_sum_of(table),
     )
     domain = domains_of(inferred.probabilities, names, table.obs_names)
     record = _record(network, history, asked, seed, n_domains) | {"batch": params.batch} | chosen

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from s3rl._log import note
-from s3rl._slots.model import domains_of, result_slots, stale_slots
+from s3rl._slots.model import domains_of, result_slots, stale_slots, target_sum_of
 from s3rl._slots.neighbors import signed_graph_of, spatial_graph_of
 from s3rl._slots.table import normalised_expression_of, table_of
 from s3rl._slots.write import write_slots
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["TransferResult", "transfer"]
 
 _FEWEST_GENES = 0.2
+_SAME_TOTAL = 0.01
 
 
 class TransferResult(NamedTuple):
@@ -137,6 +138,7 @@ def transfer(
     graph = signed_graph_of(table, neighbors_key, without=None if fitted.params.use_image else "image")
     spatial = spatial_graph_of(table, graph.connectivity_key)
     expression = normalised_expression_of(table, layer)
+    _compare_totals(target_sum_of(table), fitted.target_sum)
     known = [*fitted.genes, *fitted.other_genes]
     matched, missing = _match(expression, table, known, n_modelled=len(fitted.genes))
     modelled, others = np.arange(len(fitted.genes)), np.arange(len(fitted.genes), len(known))
@@ -155,6 +157,15 @@ def transfer(
         return result
     write_slots(table, result_slots(result, key_added), stale=stale_slots(key_added))
     return None
+
+
+def _compare_totals(found: float | None, learned: float | None) -> None:
+    if found is not None and learned is not None and abs(found - learned) > _SAME_TOTAL * learned:
+        note(
+            "spots were scaled to %g counts, those of the model to %g: s3.pp.normalize(adata, target_sum=%g) on the "
+            "counts puts both on one scale",
+            found, learned, learned,
+        )  # fmt: skip
 
 
 def _match(
