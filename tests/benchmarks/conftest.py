@@ -1,4 +1,4 @@
-"""A benchmark's command limits threads and silences loggers of its process; in the tests that process is everybody's."""
+"""A benchmark's command limits threads and silences loggers of its process, which here is that of all tests."""
 
 from __future__ import annotations
 

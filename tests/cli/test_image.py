@@ -92,7 +92,9 @@ def test_an_h5ad_with_an_image_stays_an_h5ad(visium, s3rl, tmp_path):
     assert has_results(table)
     assert has_features(table)
     assert "spatialdata_attrs" not in table.uns
-    assert set(table.obs) - set(given.obs) == {"s3rl_domain", "simclr_leiden"}
+    assert set(table.obs) - set(given.obs) == {
+        "s3rl_domain", "s3rl_margin", "s3rl_agreement", "s3rl_uncertainty", "simclr_leiden",
+    }  # fmt: skip
     hires = table.uns["spatial"]["slide"]["images"]["hires"]
     assert np.array_equal(hires, given.uns["spatial"]["slide"]["images"]["hires"])
     assert {path.name for path in (out / "figures").iterdir()} == FIGURES | IMAGE_FIGURES

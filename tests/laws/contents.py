@@ -34,7 +34,8 @@ def plain(value: Any) -> Any:
     if array.dtype.kind in "OUST":
         return array.shape, tuple(map(str, array.ravel()))
     if array.ndim == 0:
-        return array.item()
+        # what is not a number differs from itself
+        return "nan" if pd.isna(array.item()) else array.item()
     return array.dtype.str, array.shape, array.tobytes()
 
 

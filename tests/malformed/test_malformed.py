@@ -512,6 +512,8 @@ SLICES = {
     "pp.align_slices": "pp/test_align_slices.py",
     "pp.crop_slices": "pp/test_crop_slices.py",
     "pp.slice_neighbors": "pp/test_slice_neighbors.py",
+    "tl.contiguity": "tl/test_contiguity.py",
+    "pl.uncertainty": "pl/test_uncertainty.py",
     "tl.slice_mixing": "tl/test_slice_mixing.py",
     "pl.alignment": "pl/test_alignment.py",
     "pl.slices": "pl/test_slices.py",

@@ -161,7 +161,7 @@ def test_stores_and_objects_give_the_same(slices, tmp_path, monkeypatch):
     paths = {"left": tmp_path / "left.h5ad", "right": str(tmp_path / "right.zarr"), "third": tmp_path / "third.zarr"}
     joined = s3.pp.join_slices(paths, n_top_genes=200)
     assert changed(expected, contents(joined)) == set()
-    assert seen == [0] * 6
+    assert seen == [0] * 9
     mixed = s3.pp.join_slices({**paths, "third": sdata, "left": slices["left"]}, n_top_genes=200)
     assert changed(expected, contents(mixed)) == set()
 
@@ -184,7 +184,7 @@ def test_stores_are_never_in_memory_together(slices, tmp_path, monkeypatch):
 
     monkeypatch.setattr(slice_source, "read_input", watched)
     s3.pp.join_slices({name: tmp_path / f"{name}.h5ad" for name in slices}, n_top_genes=100)
-    assert len(alive) == 6
+    assert len(alive) == 9
 
 
 def test_coordinates_come_from_the_shapes(tmp_path):

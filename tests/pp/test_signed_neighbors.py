@@ -385,6 +385,7 @@ def test_a_cortex_section(real_data):
         assert share[1] > 0.5
         assert share[2] < 0.05
         space = found.neighbors["spaces"]["genes"]
-        assert space["without_mutual"] < 0.5
-        assert space["max_far_degree"] < 100
-        assert space["negatives"] > 0.75 * adata.n_obs
+        # distances between single genes are mostly noise at this depth, those between components are not
+        assert space["without_mutual"] < (0.5 if use_rep is None else 0.75)
+        assert space["max_far_degree"] < (100 if use_rep is None else 500)
+        assert space["negatives"] > (0.75 if use_rep is None else 0.6) * adata.n_obs

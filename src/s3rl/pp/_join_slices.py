@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from s3rl._typing import Data
 
-_TARGET = 1e4
-
 
 def join_slices(
     slices: Mapping[str, Data | str | os.PathLike[str]] | Sequence[Data | str | os.PathLike[str]],
@@ -65,7 +63,8 @@ def join_slices(
     adata
         A new AnnData, slice after slice, with
 
-        - ``X``: float32 CSR (n, g), ``log1p(counts / total * 10,000)``; the total is over all genes of the slice
+        - ``X``: float32 CSR (n, g), ``log1p(counts / total * median)``; the total of a spot is over all genes of its
+          slice, the median over the spots of all slices
         - ``layers[counts_layer]``: raw counts (n, g)
         - ``obs_names``: ``<slice>-<name>``; ``obs["original_name"]``: name in the slice
         - ``obs[library_key]``, and the columns that all slices have
@@ -118,9 +117,10 @@ def join_slices(
     shared = len(joined_genes(index, "shared"))
     lost = {name: int((~of_slice.isin(candidates)).sum()) for name, of_slice in index.items()}
     _tell(shared, lost, len(chosen), genes)
-    parts = [_part(source, chosen.index, counts_layer, library_key) for source in sources]
+    total = float(np.median(np.concatenate([_totals(source, counts_layer) for source in sources])))
+    parts = [_part(source, chosen.index, counts_layer, library_key, total) for source in sources]
     joined = ad.concat(parts, label=library_key, keys=[source.name for source in sources])
-    _finish(joined, parts, chosen)
+    _finish(joined, parts, chosen, total)
     joined.uns[_keys.SLICES] = {
         "library_key": library_key,
         "names": [source.name for source in sources],
@@ -175,14 +175,22 @@ def _ranking(source: Source, candidates: pd.Index, counts_layer: str | None, spa
         return _Ranking(normalised_variances(counts, n_varying, span), sums, squares, bare.n_obs)
 
 
-def _part(source: Source, chosen: pd.Index, counts_layer: str | None, library_key: str) -> AnnData:
+def _totals(source: Source, counts_layer: str | None) -> np.ndarray:
+    """Counts of each spot over all genes of its slice, (n,)."""
+    _, table = source.read()
+    with naming(source.name):
+        bare = counts_table(table, counts_layer)
+        return counts_of(bare, np.zeros(bare.n_obs, np.int64))[1].faults[:, 0]
+
+
+def _part(source: Source, chosen: pd.Index, counts_layer: str | None, library_key: str, total: float) -> AnnData:
     """One slice with the genes chosen, normalised by all genes that it has."""
     from anndata import AnnData
 
     data, table = source.read()
     with naming(source.name):
         bare = counts_table(table, counts_layer)
-        scaled = cast("Normalized", normalize(bare, n_top_genes=bare.n_vars, target_sum=_TARGET, copy=True))
+        scaled = cast("Normalized", normalize(bare, n_top_genes=bare.n_vars, target_sum=total, copy=True))
         xy = slice_coordinates(data, table, _keys.SPATIAL)
         columns = [column for column in table.obs if column not in (library_key, _keys.ORIGINAL_NAME)]
         obs = table.obs[columns].copy()
@@ -195,7 +203,7 @@ def _part(source: Source, chosen: pd.Index, counts_layer: str | None, library_ke
         return AnnData(x, obs=obs, var=var, obsm={_keys.SPATIAL: xy}, layers=layers)
 
 
-def _finish(joined: AnnData, parts: list[AnnData], chosen: pd.DataFrame) -> None:
+def _finish(joined: AnnData, parts: list[AnnData], chosen: pd.DataFrame, total: float) -> None:
     """Columns of ``var``, columns of ``obs`` that a file can hold, and what the log says of the spots."""
     first = parts[0].var
     for column in first:
@@ -208,7 +216,7 @@ def _finish(joined: AnnData, parts: list[AnnData], chosen: pd.DataFrame) -> None
         # slices disagree about what the column holds; no file takes a mixture
         if joined.obs[column].dtype == object and not joined.obs[column].dropna().map(type).eq(str).all():
             joined.obs[column] = joined.obs[column].map(str, na_action="ignore").astype("category")
-    joined.uns["log1p"] = {"base": None}
+    joined.uns["log1p"] = {"base": None, "target_sum": total}
     empty = int((np.diff(joined.X.indptr) == 0).sum())
     if empty:
         note("%d spots express none of the %d genes kept", empty, joined.n_vars)

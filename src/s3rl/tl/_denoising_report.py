@@ -176,11 +176,11 @@ def denoising_report(
     --------
     >>> import s3rl as s3
     >>> import squidpy as sq
-    >>> adata = s3.datasets.simulated_cortex(150, 60, n_layers=3, image=False).tables["table"]
+    >>> adata = s3.datasets.simulated_cortex(300, 150, n_layers=3, image=False).tables["table"]
     >>> s3.pp.normalize(adata)
     >>> sq.gr.spatial_neighbors_knn(adata, n_neighs=6)
     >>> s3.pp.signed_neighbors(adata)
-    >>> quick = {"max_epochs": 10, "n_mixtures": 4}
+    >>> quick = {"max_epochs": 30, "n_mixtures": 4}
     >>> s3.tl.denoising_report(adata, 3, params=quick, groupby="domain", progress=False)
     >>> found = adata.uns["denoising_report"]["held_out"].set_index("method")
     >>> bool(found.loc["s3rl", "log_likelihood"] > found.loc["raw", "log_likelihood"])
