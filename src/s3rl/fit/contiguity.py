@@ -14,7 +14,7 @@ from s3rl.fit.batches import integrated_components
 # spots by the rank of their distance: the six nearest, those around them, and two bands further off
 BANDS = ((1, 6), (7, 18), (19, 30), (31, 60))
 FEWEST_SPOTS, FEWEST_GENES = 20, 4
-# CosMx lung has .37 nearby and .42 of that further off; among tissues with domains no one is below .4 and .5 at once
+# CosMx lung has .40 nearby and .40 of that further off; among tissues with domains no one is below .43 and .5 at once
 _NEAR, _KEPT, _NOTHING = 0.43, 0.5, 0.1
 # below, what the halves have in common is too little to say what becomes of it
 _LEAST = 0.05
