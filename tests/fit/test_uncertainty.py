@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3rl.fit import inputs
-from s3rl.fit.uncertainty import agreement, margin, spot_uncertainty, votes
+from s3rl.fit.uncertainty import margin, spot_uncertainty, votes
 
 P = np.array([[0.7, 0.2, 0.1], [0.4, 0.4, 0.2], [0.0, 0.0, 1.0], [1 / 3, 1 / 3, 1 / 3]])
 
@@ -19,6 +19,12 @@ P = np.array([[0.7, 0.2, 0.1], [0.4, 0.4, 0.2], [0.0, 0.0, 1.0], [1 / 3, 1 / 3, 
 def named_best(run: np.ndarray, labels: np.ndarray, c: int) -> np.ndarray:
     """The run under the names, of all possible ones, that put the most spots where the labels have them."""
     return max((np.array(names)[run] for names in permutations(range(c))), key=lambda named: (named == labels).sum())
+
+
+def agreement_of(runs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Share of the votes that each spot's own domain has."""
+    c = int(max(np.max(runs), np.max(labels))) + 1
+    return votes(runs, labels, c)[np.arange(len(labels)), labels]
 
 
 @st.composite
@@ -39,13 +45,13 @@ def test_votes_are_those_of_a_loop_over_all_ways_to_name_the_groups(case):
     # several ways of naming may agree with as many spots, so that only the sum is settled
     expected = np.mean([(named_best(run, labels, c) == labels).sum() for run in runs])
     assert own.sum() == pytest.approx(expected)
-    np.testing.assert_array_equal(agreement(runs, labels), own)
+    np.testing.assert_array_equal(agreement_of(runs, labels), own)
 
 
 def test_names_of_groups_do_not_matter():
     labels = np.array([0, 0, 1, 1, 2, 2])
     runs = np.array([[2, 2, 0, 0, 1, 1], [1, 1, 2, 2, 0, 1]])
-    np.testing.assert_array_equal(agreement(runs, labels), [1, 1, 1, 1, 1, 0.5])
+    np.testing.assert_array_equal(agreement_of(runs, labels), [1, 1, 1, 1, 1, 0.5])
     assert votes(runs, labels, 3)[5].tolist() == [0.5, 0, 0.5]
 
 

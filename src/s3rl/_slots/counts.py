@@ -35,6 +35,11 @@ class CountsSummary(NamedTuple):
     sizes: np.ndarray
 
     @property
+    def totals(self) -> np.ndarray:
+        """Counts of each spot, (n,)."""
+        return self.faults[:, 0]
+
+    @property
     def n_variable(self) -> np.ndarray:
         """Number of genes that are not constant, in each slice."""
         return np.count_nonzero(self.sizes[:, None] * self.squares > self.sums**2, axis=1)

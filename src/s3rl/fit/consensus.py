@@ -79,8 +79,16 @@ def _responsibilities(view: np.ndarray, n_domains: int, rng: np.random.Generator
     """Soft assignment (n, c) by a Gaussian mixture of one shared covariance, fitted to at most 10,000 spots."""
     state = int(rng.integers(2**31 - 1))
     fitted = view if len(view) <= _FITTED_SPOTS else view[np.sort(rng.choice(len(view), _FITTED_SPOTS, replace=False))]
-    mixture = GaussianMixture(n_domains, covariance_type="tied", n_init=_STARTS, random_state=state, reg_covar=1e-4)
+    mixture = tied_mixture(fitted, n_domains, state)
+    with threadpool_limits(1):
+        return mixture.predict_proba(view)
+
+
+def tied_mixture(fitted: np.ndarray, n_domains: int, state: int) -> GaussianMixture:
+    """Gaussian mixture of one shared covariance, the likeliest of its starts, fitted to (n, k)."""
+    starts = _STARTS if n_domains > 1 else 1
+    mixture = GaussianMixture(n_domains, covariance_type="tied", n_init=starts, random_state=state, reg_covar=1e-4)
     # One thread: these products are small, and several threads would only wait for each other.
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return mixture.fit(fitted).predict_proba(view)
+        return mixture.fit(fitted)

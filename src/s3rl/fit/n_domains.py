@@ -10,25 +10,21 @@ smoothly does so in a few directions of expression; each direction is counted wi
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.stats import norm
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
-from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from s3rl._random import stream
 from s3rl.fit.batches import integrated_components
+from s3rl.fit.consensus import tied_mixture
 from s3rl.fit.views import COMPONENTS, STRENGTHS, anchors
 
 N_DOMAINS_MAX = 15
 N_REPEATS = 5
 _GENES_KEPT = 0.9
-_STARTS = 3
 _SPOTS_PER_DOMAIN = 10
 _FITTED_SPOTS = 10_000
 _SOURCES = 400
@@ -169,7 +165,7 @@ def evidence(
     fitted = view if n <= _FITTED_SPOTS else view[np.sort(rng.choice(n, _FITTED_SPOTS, replace=False))]
     likelihood = []
     for k in [1, *candidates]:
-        mixture = _mixture(fitted, int(k), rng)
+        mixture = tied_mixture(fitted, int(k), int(rng.integers(2**31 - 1)))
         likelihood.append(mixture.score(view) * n)
     residual = view - mixture.predict_proba(view) @ mixture.means_
     inflation = float(1 / np.mean(1 / variance_inflation(residual, spatial, rng)))
@@ -237,15 +233,6 @@ def _mean_evidence(
     views = anchors(components, smoothing)[-len(STRENGTHS) :] if smoothing.nnz else [components.astype(np.float64)]
     scores, sizes = zip(*[evidence(view, spatial, candidates, rng) for view in views], strict=True)
     return np.mean(scores, axis=0), float(np.mean(sizes))
-
-
-def _mixture(fitted: np.ndarray, k: int, rng: np.random.Generator) -> GaussianMixture:
-    starts = _STARTS if k > 1 else 1
-    state = int(rng.integers(2**31 - 1))
-    mixture = GaussianMixture(k, covariance_type="tied", n_init=starts, random_state=state, reg_covar=1e-4)
-    with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return mixture.fit(fitted)
 
 
 __all__ = ["N_DOMAINS_MAX", "NDomains", "choose_n_domains", "evidence", "variance_inflation", "varies_in_space"]

@@ -82,9 +82,3 @@ def votes(runs: np.ndarray, labels: np.ndarray, n_domains: int) -> np.ndarray:
         names = linear_sum_assignment(together, maximize=True)[1]
         found[spots, names[run]] += 1
     return found / len(runs)
-
-
-def agreement(runs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Share of the runs (m, n) that put each spot into its domain (n,), after matching their names; float64 (n,)."""
-    n_domains = int(max(np.max(runs), np.max(labels))) + 1
-    return votes(runs, labels, n_domains)[np.arange(len(labels)), labels]

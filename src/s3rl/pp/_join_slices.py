@@ -180,7 +180,7 @@ def _totals(source: Source, counts_layer: str | None) -> np.ndarray:
     _, table = source.read()
     with naming(source.name):
         bare = counts_table(table, counts_layer)
-        return counts_of(bare, np.zeros(bare.n_obs, np.int64))[1].faults[:, 0]
+        return counts_of(bare, np.zeros(bare.n_obs, np.int64))[1].totals
 
 
 def _part(source: Source, chosen: pd.Index, counts_layer: str | None, library_key: str, total: float) -> AnnData:

@@ -131,7 +131,7 @@ def normalize(
     counts, summary = counts_of(table, codes)
     check_counts_layer(table, counts, counts_layer)
     var = _variable_genes(table, counts, summary, n_top_genes, library_key, codes, names)
-    total = float(np.median(summary.faults[:, 0])) if target_sum is None else float(target_sum)
+    total = float(np.median(summary.totals)) if target_sum is None else float(target_sum)
     result = Normalized(_scaled(table, counts, total), counts, var)
     if copy:
         return result

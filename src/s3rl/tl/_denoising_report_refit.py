@@ -21,8 +21,6 @@ from s3rl.fit.params import S3RLParams
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_TARGET = 1e4
-
 
 class Plan(NamedTuple):
     """How the model is fitted again.
@@ -44,7 +42,7 @@ class Plan(NamedTuple):
     codes
         Int64 (n,): slice of each spot.
     target
-        Usual total of the normalised expression.
+        Usual total of the normalised expression; None where there is none, for the median of the counts.
     seed, device, progress
         As given.
     """
@@ -56,7 +54,7 @@ class Plan(NamedTuple):
     connectivity_key: str
     library_key: str | None
     codes: np.ndarray
-    target: float
+    target: float | None
     seed: int
     device: str
     progress: bool
@@ -113,12 +111,12 @@ def _plain(arguments: Any) -> dict[str, Any]:
     return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in dict(arguments).items()}
 
 
-def _target_of(table: AnnData) -> float:
+def _target_of(table: AnnData) -> float | None:
     if table.X is None:
-        return _TARGET
+        return None
     values = expression_of(table)
     if not values.nnz or values.data.min() < 0 or values.data.max() > 50:
-        return _TARGET
+        return None
     values.data = np.expm1(values.data.astype(np.float64))
     return float(np.median(np.asarray(values.sum(axis=1)).ravel()))
 
@@ -143,10 +141,11 @@ def counts_of_layer(table: AnnData, layer: str) -> sp.csr_matrix:
     return values
 
 
-def log_normalised(counts: sp.spmatrix, target: float) -> sp.csr_matrix:
-    """``log1p(counts / total * target)``, float32 (n, g)."""
+def log_normalised(counts: sp.spmatrix, target: float | None) -> sp.csr_matrix:
+    """``log1p(counts / total * target)``, float32 (n, g); None is the median total."""
     values = sp.csr_matrix(counts, dtype=np.float64, copy=True)
     totals = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1)
+    target = float(np.median(totals)) if target is None else target
     values.data = np.log1p(values.data * np.repeat(target / totals, np.diff(values.indptr)))
     return values.astype(np.float32)
 
