@@ -65,6 +65,7 @@ def test_too_few_genes_to_divide_leave_the_plain_denoiser(table):
     blind = blind_readouts_of(few, "s3rl", "spatial", seed=2)
     for one in blind.readouts:
         assert np.allclose(matrix(one), matrix(readout(few.obsm["X_s3rl"])))
+    assert blind.emulators is None
 
 
 def test_a_gene_that_is_not_finite_takes_no_part(table):

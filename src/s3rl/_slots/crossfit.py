@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from s3rl._slots.embedding import embedding_of
 from s3rl._slots.layers import Expression, expressions_of
 from s3rl._slots.model import modelled_genes
 from s3rl._slots.post_denoising import is_denoised, readout_of
-from s3rl.statistics.crossfit import crossfit, halves
+from s3rl.statistics.crossfit import Emulator, crossfit, halves
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -34,10 +35,13 @@ class Blind(NamedTuple):
         Int64 (g,): which denoiser a gene is denoised with.
     readouts
         The two.
+    emulators
+        What they were made with; None where each has seen the genes.
     """
 
     half: np.ndarray
     readouts: tuple[Readout, Readout]
+    emulators: tuple[Emulator, Emulator] | None
 
 
 def blind_readouts_of(table: AnnData, layer: str, connectivity_key: str, *, seed: int) -> Blind:
@@ -59,14 +63,14 @@ def blind_readouts_of(table: AnnData, layer: str, connectivity_key: str, *, seed
     if min(np.bincount(half[modelled], minlength=2)) < _FEWEST:
         note("too few genes to divide: each has helped to make the denoiser that it is calibrated with")
         plain = readout_of(table, layer)
-        return Blind(half, (plain, plain))
+        return Blind(half, (plain, plain), None)
     keys = _keys.ModelKeys(layer) if is_denoised(table, layer) else _keys.ModelKeys()
     embedding = embedding_of(table, keys.embedding, fix="s3.tl.s3rl(adata, n_domains)")
-    graph = table.obsp.get(_keys.connectivities_of(connectivity_key))
+    spread = _spread_of(table, connectivity_key)
     first, second = (
-        crossfit(embedding, _components(expression, modelled[half[modelled] != own], graph, seed)) for own in (0, 1)
+        crossfit(embedding, _components(expression, modelled[half[modelled] != own], seed), spread) for own in (0, 1)
     )
-    return Blind(half, (first, second))
+    return Blind(half, (first.readout(), second.readout()), (first, second))
 
 
 def input_of(table: AnnData, layer: str) -> Expression:
@@ -77,16 +81,22 @@ def input_of(table: AnnData, layer: str) -> Expression:
     return expressions_of(table, [str(found) if isinstance(found, str) and found in table.layers else None])[0]
 
 
-def _components(expression: Expression, genes: np.ndarray, graph: sp.spmatrix | None, seed: int) -> np.ndarray:
-    """Float64 (n, k): leading components of some genes, and the same diffused in space."""
+def _components(expression: Expression, genes: np.ndarray, seed: int) -> np.ndarray:
+    """Float32 (n, k): leading components of some genes."""
+    from s3rl.fit.views import principal_components
+
+    return principal_components(sp.csr_matrix(expression.values[:, genes]), _COMPONENTS, seed=seed)
+
+
+def _spread_of(table: AnnData, connectivity_key: str) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Diffusion over the spatial graph, where there is one."""
     import torch
 
-    from s3rl.fit.views import principal_components
     from s3rl.nn import Diffusion
 
-    own = principal_components(sp.csr_matrix(expression.values[:, genes]), _COMPONENTS, seed=seed)
+    graph = table.obsp.get(_keys.connectivities_of(connectivity_key))
     if graph is None:
-        return own.astype(np.float64)
+        return None
     joined = sp.csr_matrix(sp.csr_matrix(graph) + sp.csr_matrix(graph).T != 0, dtype=np.float32)
-    smooth = Diffusion.on(joined, _STRENGTH).apply(torch.from_numpy(own)).numpy()
-    return np.hstack([own, smooth]).astype(np.float64)
+    diffusion = Diffusion.on(joined, _STRENGTH)
+    return lambda own: diffusion.apply(torch.from_numpy(own)).numpy()

@@ -112,14 +112,39 @@ def count_hits(
 
     Parameters
     ----------
+    order_of
+        Permutation of ``range(n)``, of the columns of the weights, by its number.
+    parts, tests, n_perms, memory
+        As in :func:`count_hits_of`.
+    """
+
+    def exchanged(number: int) -> list[np.ndarray]:
+        order = order_of(number)
+        return [part.weights[:, order] for part in parts]
+
+    return count_hits_of(parts, tests, exchanged, n_perms, memory=memory)
+
+
+def count_hits_of(
+    parts: Sequence[Part],
+    tests: Trials,
+    weights_of: Callable[[int], Sequence[np.ndarray]],
+    n_perms: int,
+    *,
+    memory: int = _MEMORY,
+) -> np.ndarray:
+    """Arrangements in which a pair reaches what was observed, int64 (k, p); 0 where it is not tested.
+
+    Parameters
+    ----------
     parts
         The genes; the columns of ``tests`` count through the parts.
     tests
         What is tested.
-    order_of
-        Permutation of ``range(n)`` by its number.
+    weights_of
+        Weights (c, n) of each part in an arrangement, by its number.
     n_perms
-        Number of permutations.
+        Number of arrangements.
     memory
         Bytes that one of the larger arrays may take.
     """
@@ -130,13 +155,14 @@ def count_hits(
     limit -= _EQUAL * np.abs(limit)
     hits = np.zeros(tests.chosen.shape, dtype=np.int64)
     rows = [np.flatnonzero(chosen) for chosen in tests.chosen]
-    widest = max(n, seen.shape[1] * n_groups, tests.ligand.size)
-    products = [(_Product(part.values, memory), part.weights) for part in parts]
+    widest = max(n * n_groups, seen.shape[1] * n_groups, tests.ligand.size)
+    products = [_Product(part.values, memory) for part in parts]
     for numbers in _batches(n_perms, max(memory // (8 * widest), 1)):
-        orders = np.stack([order_of(number) for number in numbers], axis=1)
-        # (g, b) of each group: means of the permuted group
+        # (c, n, b) of each part
+        weights = [np.stack(found, axis=-1) for found in zip(*map(weights_of, numbers), strict=True)]
+        # (g, b) of each group
         means = [
-            np.concatenate([product(weights[group][orders]) for product, weights in products])
+            np.concatenate([product(own[group]) for product, own in zip(products, weights, strict=True)])
             for group in range(n_groups)
         ]
         for place, (source, target) in enumerate(zip(tests.source, tests.target, strict=True)):

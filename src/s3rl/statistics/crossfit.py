@@ -8,6 +8,9 @@ components of the other half say about the embedding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
 from s3rl._random import stream
@@ -22,9 +25,46 @@ def halves(n_genes: int, seed: int) -> np.ndarray:
     return stream(seed, _PATH).permutation(n_genes) % 2
 
 
-def crossfit(embedding: np.ndarray, components: np.ndarray) -> Readout:
-    """Ridge regression on the part of an embedding (n, d) that components (n, k) of other genes predict linearly."""
-    centred = np.asarray(components, dtype=np.float64)
-    basis, sizes, _ = np.linalg.svd(centred - centred.mean(axis=0), full_matrices=False)
-    basis = basis[:, sizes > sizes.max(initial=0.0) * 1e-10]
-    return readout(basis @ (basis.T @ (embedding - embedding.mean(axis=0))))
+class Emulator(NamedTuple):
+    """What components of some genes say about an embedding, wherever the spots that have them lie.
+
+    Attributes
+    ----------
+    own
+        Float (n, k): components of each spot.
+    spread
+        Makes (n, k) of places out of (n, k) of the spots at them: what a place receives from its neighbours. None
+        where there is no graph.
+    coefficients
+        Float64 (k or 2k, d).
+    """
+
+    own: np.ndarray
+    spread: Callable[[np.ndarray], np.ndarray] | None
+    coefficients: np.ndarray
+
+    def readout(self, order: np.ndarray | None = None) -> Readout:
+        """Ridge regression, over the places, on the part of the embedding that the components predict.
+
+        Parameters
+        ----------
+        order
+            Int (n,): spot at each place; None leaves all where they are.
+        """
+        own = self.own if order is None else self.own[order]
+        return readout(_design(own, self.spread) @ self.coefficients)
+
+
+def crossfit(
+    embedding: np.ndarray, components: np.ndarray, spread: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Emulator:
+    """Predict an embedding (n, d) linearly from components (n, k) of other genes, and from what ``spread`` makes."""
+    design = _design(components, spread)
+    centred = design - design.mean(axis=0)
+    coefficients = np.linalg.lstsq(centred, embedding - embedding.mean(axis=0), rcond=1e-10)[0]
+    return Emulator(components, spread, coefficients)
+
+
+def _design(own: np.ndarray, spread: Callable[[np.ndarray], np.ndarray] | None) -> np.ndarray:
+    columns = own if spread is None else np.hstack([own, spread(own)])
+    return np.asarray(columns, dtype=np.float64)

@@ -78,10 +78,11 @@ def ligrec(
     construction, so p-values are then a ranking.
 
     **After denoising** (``layer="s3rl"``) spots depend on their neighbours and p-values are too small:
-    ``post_denoising`` marks them. With ``calibrate=True`` a second test has its input permuted before it is smoothed.
-    The smoothing is ridge regression on the embedding, of which only what the other half of the genes predicts is
-    used, so that a gene has not helped to make its own denoiser; its group means for the normalised expression are
-    held against those for the expression permuted over the spots, within slices if ``library_key`` is given.
+    ``post_denoising`` marks them. With ``calibrate=True`` a second test smooths what has been exchanged. The smoothing
+    is ridge regression on the embedding, of which only what the other half of the genes predicts is used, so that a
+    gene has not helped to make its own denoiser. Exchanged over the spots, within slices if ``library_key`` is given,
+    is the normalised expression of the gene, and in another run that of all genes together, which makes the denoiser
+    anew; the larger p-value counts. It takes some ten milliseconds for each permutation of 3,600 spots.
 
     Parameters
     ----------

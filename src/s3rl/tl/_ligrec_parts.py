@@ -14,7 +14,16 @@ from s3rl._slots.table import slices_of, slot_of
 from s3rl.communication.adjacency import contacts, touching
 from s3rl.communication.paired import paired_t
 from s3rl.communication.pairs import Pairs, weakest
-from s3rl.communication.permutation import Part, Trials, count_hits, expressed, group_means, group_weights, observed
+from s3rl.communication.permutation import (
+    Part,
+    Trials,
+    count_hits,
+    count_hits_of,
+    expressed,
+    group_means,
+    group_weights,
+    observed,
+)
 from s3rl.errors import InputError, LabelsError
 from s3rl.statistics.multiple import fdr, permutation_pvalue
 from s3rl.statistics.permutations import permutation
@@ -164,19 +173,35 @@ def calibrated(
     n_perms: int,
     seed: int,
 ) -> np.ndarray:
-    """P-values (k, p) of the same statistic on linear denoisers, against their permuted input."""
+    """P-values (k, p) of the same statistic on linear denoisers.
+
+    Two things may have nothing to do with the rest, and the larger p-value counts. If it is the gene, its values are
+    exchanged and then smoothed. If it is the place, all expression moves together: the spots are exchanged, neighbours
+    and clusters stay, and the denoiser is made anew, since it follows a gene that goes with others wherever they are.
+    """
     blind = blind_readouts_of(table, layer, connectivity_key, seed=seed)
     raw = input_of(table, layer).values[:, tested.genes]
-    own = [np.flatnonzero(blind.half[tested.genes] == half) for half in (0, 1)]
-    parts = [
-        Part(raw[:, genes], group_weights(clusters.codes, len(clusters.names), denoiser))
-        for genes, denoiser in zip(own, blind.readouts, strict=True)
-        if genes.size
-    ]
-    # columns in the order of the parts
+    halves = [half for half in (0, 1) if (blind.half[tested.genes] == half).any()]
+    own = [np.flatnonzero(blind.half[tested.genes] == half) for half in halves]
+    # columns in the order of the halves
     column = np.argsort(np.concatenate(own))
     tests = tested.tests._replace(ligand=column[tested.tests.ligand], receptor=column[tested.tests.receptor])
-    return _pvalues(parts, tests, strata, n_perms, seed)
+    codes, n_groups, n = clusters.codes, len(clusters.names), strata.size
+    parts = [
+        Part(raw[:, genes], group_weights(codes, n_groups, blind.readouts[half]))
+        for genes, half in zip(own, halves, strict=True)
+    ]
+    of_gene = _pvalues(parts, tests, strata, n_perms, seed)
+    if blind.emulators is None:
+        return of_gene
+    emulators = [blind.emulators[half] for half in halves]
+
+    def moved(number: int) -> list[np.ndarray]:
+        order = permutation(seed, number, n, strata)
+        home = np.argsort(order)
+        return [group_weights(codes, n_groups, emulator.readout(order))[:, home] for emulator in emulators]
+
+    return np.fmax(of_gene, permutation_pvalue(count_hits_of(parts, tests, moved, n_perms), n_perms))
 
 
 def _pvalues(parts: list[Part], tests: Trials, strata: np.ndarray, n_perms: int, seed: int) -> np.ndarray:
