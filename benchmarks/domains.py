@@ -119,7 +119,7 @@ def write_tables(output: Path, peers: list[Path] | None) -> int:
     versions = rows.read(output)["version"].unique()
     if len(versions) > 1:
         tell(f"warning: rows of several versions are compared: {', '.join(versions)}; --again makes them anew")
-    text = markdown(table)
+    text = markdown(table, rows.failed(output, *beside))
     print(text)
     if len(table):
         output.with_suffix(".md").write_text(text)

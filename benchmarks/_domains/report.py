@@ -11,8 +11,8 @@ from _domains.summary import BASELINE, from_best, over_sets, paired, summary
 from _domains.tissues import TISSUES
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """Every table, one protocol after the other."""
+def markdown(table: pd.DataFrame, failed: pd.DataFrame | None = None) -> str:
+    """Every table, one protocol after the other, and the runs that failed."""
     if table.empty:
         return "No rows.\n"
     parts = []
@@ -32,7 +32,16 @@ def markdown(table: pd.DataFrame) -> str:
             chosen = frame[frame["protocol"] == protocol] if len(frame) else frame
             if len(chosen):
                 parts += [title, "", listed(chosen, columns), ""]
+    if failed is not None and len(failed):
+        parts += ["Runs that failed:", "", *failures(failed), ""]
     return "\n".join(parts)
+
+
+def failures(failed: pd.DataFrame) -> Iterator[str]:
+    """A line for each method and protocol."""
+    for (method, protocol), part in failed.groupby(["method", "protocol"], sort=False):
+        runs = ", ".join(f"{row.dataset} (seed {row.seed})" for row in part.itertuples())
+        yield f"- {title_of(method)}, unlabelled spots {protocol}: {runs}"
 
 
 def tables_of(lines: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

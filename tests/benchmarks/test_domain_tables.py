@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from benchmarks.bench import modules, table
 from scipy import stats
@@ -71,3 +72,20 @@ def test_methods_come_from_the_best_to_the_worst_and_bold_is_the_best(tmp_path):
     assert "| s3rl | **.500** | **.800** |" in text
     assert "| low | .400 | .100 |" in text
     assert [path.name for path in BENCH["figure"].figures(runs, Path(tmp_path) / "x.csv")] == ["x_real.png"]
+
+
+def test_runs_that_failed_are_listed_until_they_succeed(tmp_path):
+    rows = BENCH["rows"]
+    line = dict.fromkeys(rows.COLUMNS, "") | {"protocol": "kept", "seed": 0, "command": "x"}
+    failure, success = line | {"method": "peer"}, line | {"ari": "0.5", "n_domains": 4, "n_found": 4}
+    for name, lines in {
+        "peers.csv": [failure | {"dataset": "H1"}, failure | {"dataset": "BZ5"}],
+        "own.csv": [success | {"dataset": "BZ5", "method": "s3rl"}, success | {"dataset": "H1", "method": "peer"}],
+    }.items():
+        pd.DataFrame(lines).to_csv(tmp_path / name, index=False)
+    paths = [tmp_path / "peers.csv", tmp_path / "own.csv"]
+    assert rows.failed(paths[0])["dataset"].tolist() == ["H1", "BZ5"]
+    failed = rows.failed(*paths)
+    assert failed.to_dict("records") == [{"dataset": "BZ5", "protocol": "kept", "method": "peer", "seed": 0}]
+    assert len(rows.read(*paths)) == 2
+    assert "- peer, unlabelled spots kept: BZ5 (seed 0)" in BENCH["report"].markdown(rows.read(*paths), failed)

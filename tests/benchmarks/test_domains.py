@@ -270,4 +270,5 @@ def test_rows_of_peers_join_the_table_without_those_that_failed(tmp_path):
     assert BENCH["domains"].main(["--table", "--output", str(tmp_path / "rows.csv")]) == 0
     text = (tmp_path / "rows.md").read_text()
     assert "| peer | .400 |" in text
-    assert "H1" not in text
+    assert "| H1" not in text
+    assert "- peer, unlabelled spots kept: H1 (seed 0)" in text

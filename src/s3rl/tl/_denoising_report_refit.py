@@ -141,18 +141,10 @@ def counts_of_layer(table: AnnData, layer: str) -> sp.csr_matrix:
     return values
 
 
-def log_normalised(counts: sp.spmatrix, target: float | None) -> sp.csr_matrix:
-    """``log1p(counts / total * target)``, float32 (n, g); None is the median total."""
-    values = sp.csr_matrix(counts, dtype=np.float64, copy=True)
-    totals = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1)
-    target = float(np.median(totals)) if target is None else target
-    values.data = np.log1p(values.data * np.repeat(target / totals, np.diff(values.indptr)))
-    return values.astype(np.float32)
-
-
 def fitted(table: AnnData, counts: sp.csr_matrix, plan: Plan) -> AnnData:
-    """A table with these counts (n, g), their signed graph, and the results of ``tl.s3rl``."""
+    """A table with these counts (n, g), normalised as before, their signed graph, and the results of ``tl.s3rl``."""
     import anndata as ad
+    import scanpy as sc
 
     import s3rl
     from s3rl.tl._s3rl import s3rl as fit
@@ -160,7 +152,7 @@ def fitted(table: AnnData, counts: sp.csr_matrix, plan: Plan) -> AnnData:
     spatial = plan.connectivity_key.removesuffix(_keys.connectivities_of(""))
     kept = [key for key in (f"{spatial}_neighbors",) if key in table.uns]
     own = ad.AnnData(
-        log_normalised(counts, plan.target),
+        sp.csr_matrix(counts, dtype=np.float64, copy=True),
         obs=table.obs.copy(),
         var=table.var.copy(),
         # components of all counts would tell of those held out
@@ -168,6 +160,9 @@ def fitted(table: AnnData, counts: sp.csr_matrix, plan: Plan) -> AnnData:
         obsp={_keys.connectivities_of(spatial): table.obsp[_keys.connectivities_of(spatial)]},
         uns={key: table.uns[key] for key in kept},
     )
+    sc.pp.normalize_total(own, target_sum=plan.target)
+    sc.pp.log1p(own)
+    own.X = own.X.astype(np.float32)
     with quiet():
         s3rl.pp.signed_neighbors(own, **plan.arguments)
         result = fit(
