@@ -8,7 +8,7 @@ from oracles.layers import diffused
 from sklearn.decomposition import PCA
 
 from s3rl.fit import views as views_
-from s3rl.fit.views import anchors, consensus_views, fading, gene_scale, principal_components
+from s3rl.fit.views import anchors, consensus_views, fading, gene_scale, leading, principal_components
 
 PROBLEM = tissue(150, 40, seed=1)
 
@@ -67,14 +67,27 @@ def test_components_leave_their_input_and_the_random_state_alone():
 def test_anchors_equal_the_dense_solve():
     components = principal_components(PROBLEM.x, 20, seed=0)
     views = anchors(components, PROBLEM.spatial)
-    settings_ = [(k, a) for k in views_.COMPONENTS for a in views_.STRENGTHS]
-    assert len(views) == len(settings_)
-    for view, (k, strength) in zip(views, settings_, strict=True):
-        np.testing.assert_allclose(view, diffused(components[:, :k], PROBLEM.spatial, strength), atol=5e-3)
+    for view, strength in zip(views, views_.STRENGTHS, strict=True):
+        np.testing.assert_allclose(view, diffused(components, PROBLEM.spatial, strength), atol=5e-3)
 
 
-def test_few_components_give_fewer_views():
-    assert {view.shape for view in anchors(PROBLEM.x[:, :4].toarray(), PROBLEM.spatial)} == {(150, 4)}
+def ring(n=3000):
+    places = np.arange(n)
+    ones = np.ones(n)
+    pairs = sp.csr_matrix((np.r_[ones, ones], (np.r_[places, places], np.r_[(places + 1) % n, (places - 1) % n])))
+    return pairs, 2 * np.pi * places / n
+
+
+@pytest.mark.parametrize(("wave", "kept"), [(0, 20), (12, 20), (31, 31), (50, 50)])
+def test_components_reach_to_as_many_as_vary_in_space(wave, kept):
+    """Columns are white noise, but for the first ``wave``, which are waves on a ring."""
+    graph, angle = ring()
+    components = np.random.default_rng(3).normal(size=(len(angle), 50))
+    for column in range(wave):
+        components[:, column] = np.cos((column // 2 + 1) * angle + (column % 2) * np.pi / 2)
+    assert leading(components, graph).shape == (3000, kept)
+    assert leading(components, sp.csr_matrix(graph.shape)).shape == (3000, 20)
+    assert leading(components[:, :7], graph).shape == (3000, 7)
 
 
 @pytest.mark.parametrize("scaling", [0.0, 0.5])
@@ -124,19 +137,27 @@ def test_a_border_stays_sharper_than_under_plain_diffusion():
 
 
 def test_every_scaling_smoothing_and_number_of_components_is_a_view():
-    components = [principal_components(PROBLEM.x, 20, seed=0, scaling=scaling) for scaling in views_.SCALINGS]
+    sizes = (20, 32)
+    components = [
+        principal_components(PROBLEM.x, k, seed=0, scaling=scaling)
+        for k, scaling in zip(sizes, views_.SCALINGS, strict=True)
+    ]
     views = consensus_views(components, PROBLEM.spatial)
     ways = len(views_.STRENGTHS) + len(views_.CONTRASTS)
-    assert len(views) == len(views_.COMPONENTS) * len(components) * ways
-    assert [view.shape[1] for view in views] == [k for k in views_.COMPONENTS for _ in range(len(components) * ways)]
+    assert [view.shape[1] for view in views] == [
+        k for pair in ((10, 16), (15, 24), sizes) for k in pair for _ in range(ways)
+    ]
     for view, strength in zip(views[ways : ways + 2], views_.STRENGTHS, strict=True):
-        np.testing.assert_allclose(view, diffused(components[1][:, :10], PROBLEM.spatial, strength), atol=5e-3)
+        np.testing.assert_allclose(view, diffused(components[1][:, :16], PROBLEM.spatial, strength), atol=5e-3)
     weights = fading(PROBLEM.spatial, views[0], 1.0)
     np.testing.assert_allclose(views[2], diffused(components[0][:, :10], weights, 1.0), atol=5e-3)
 
 
-def test_without_neighbours_the_components_are_the_views():
-    components = [principal_components(PROBLEM.x, 20, seed=0)]
+@pytest.mark.parametrize(
+    ("k", "widths"), [(4, [4]), (10, [10]), (12, [10, 12]), (20, [10, 15, 20]), (33, [17, 25, 33])]
+)
+def test_without_neighbours_the_components_are_the_views(k, widths):
+    components = [principal_components(PROBLEM.x, k, seed=0)]
     views = consensus_views(components, sp.csr_matrix((150, 150)))
-    assert len(views) == len(views_.COMPONENTS)
+    assert [view.shape[1] for view in views] == widths
     np.testing.assert_allclose(views[-1], components[0], atol=1e-3)

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from s3rl._random import stream
 from s3rl.fit.batches import integrated_components
 from s3rl.fit.consensus import tied_mixture
-from s3rl.fit.views import COMPONENTS, STRENGTHS, anchors
+from s3rl.fit.views import FEWEST, anchors, morans_i
 
 N_DOMAINS_MAX = 15
 N_REPEATS = 5
@@ -106,7 +106,7 @@ def choose_n_domains(
         for repeat in range(n_repeats):
             rng = stream(seed, 31, repeat)
             kept = np.sort(rng.choice(g, max(2, round(_GENES_KEPT * g)), replace=False))
-            components = integrated_components(x[:, kept], max(COMPONENTS), slices, batch, seed=seed)
+            components = integrated_components(x[:, kept], FEWEST, slices, batch, seed=seed)
             if smoothing.nnz:
                 components = components[:, varies_in_space(components, spatial)]
             score, size = _mean_evidence(components, smoothing, spatial, candidates, rng)
@@ -138,15 +138,13 @@ def varies_in_space(components: np.ndarray, spatial: sp.csr_matrix) -> np.ndarra
     int64, ascending.
     """
     n, k = components.shape
-    centred = components - components.mean(axis=0, dtype=np.float64)
     weights = float(spatial.sum())
-    moran = n / weights * (centred * (spatial @ centred)).sum(axis=0) / (centred**2).sum(axis=0)
     # Cliff and Ord (1981), normality
     s1 = 0.5 * float((spatial + spatial.T).power(2).sum())
     s2 = float(((np.asarray(spatial.sum(axis=1)).ravel() + np.asarray(spatial.sum(axis=0)).ravel()) ** 2).sum())
     expected = -1 / (n - 1)
     variance = (n**2 * s1 - n * s2 + 3 * weights**2) / (weights**2 * (n**2 - 1)) - expected**2
-    z = (moran - expected) / np.sqrt(variance)
+    z = (morans_i(components, spatial) - expected) / np.sqrt(variance)
     found = np.flatnonzero(norm.sf(z) < _LEVEL / k)
     return found if len(found) else np.array([int(np.argmax(z))])
 
@@ -230,7 +228,7 @@ def _mean_evidence(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, float]:
     """Mean of :func:`evidence` over the strengths of diffusion: little shows thin domains, much shows faint ones."""
-    views = anchors(components, smoothing)[-len(STRENGTHS) :] if smoothing.nnz else [components.astype(np.float64)]
+    views = anchors(components, smoothing) if smoothing.nnz else [components.astype(np.float64)]
     scores, sizes = zip(*[evidence(view, spatial, candidates, rng) for view in views], strict=True)
     return np.mean(scores, axis=0), float(np.mean(sizes))
 

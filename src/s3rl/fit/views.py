@@ -6,6 +6,7 @@ that fade where neighbours differ keep the sides apart. Neither is better everyw
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,12 +18,15 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from s3rl._random import stream
 from s3rl.nn import Diffusion
 
-COMPONENTS = (10, 15, 20)
+EXAMINED = 50
+FEWEST = 20
+PARTS = (0.5, 0.75, 1.0)
 STRENGTHS = (0.5, 1.0)
 CONTRASTS = (1.0, 0.5)
 SCALINGS = (1.0, 0.5)
 CLIP = 10.0
 _LEADING = 10
+_SPATIAL = 0.05
 
 
 def gene_scale(x: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
@@ -60,8 +64,19 @@ def principal_components(x: sp.csr_matrix, n_components: int, *, seed: int, scal
 
 
 def anchors(components: np.ndarray, spatial: sp.csr_matrix) -> list[np.ndarray]:
-    """Diffuse the leading components at each strength: one float64 (n, k) array for each view of the tissue."""
-    return _leading([_diffused(components, spatial, strength) for strength in STRENGTHS], components.shape[1])
+    """Diffuse components (n, k) at each strength: one float64 (n, k) array for each view of the tissue."""
+    return [_diffused(components, spatial, strength) for strength in STRENGTHS]
+
+
+def leading(components: np.ndarray, spatial: sp.csr_matrix) -> np.ndarray:
+    """As many of the leading components (n, k) as there are with a Moran's I above .05, and twenty at least.
+
+    Twenty are enough where many genes share a few programmes. In a panel of few genes each component is a few of them,
+    and the domains are in nearly all.
+    """
+    if not spatial.nnz:
+        return components[:, :FEWEST]
+    return components[:, : max(FEWEST, int((morans_i(components, spatial) > _SPATIAL).sum()))]
 
 
 def consensus_views(components: Sequence[np.ndarray], spatial: sp.csr_matrix) -> list[np.ndarray]:
@@ -76,11 +91,20 @@ def consensus_views(components: Sequence[np.ndarray], spatial: sp.csr_matrix) ->
 
     Returns
     -------
-    float64 arrays (n, k_v): every number of components, of every scaling, diffused at each strength and, with weights
-    that fade across borders, at each contrast.
+    float64 arrays (n, k_v): a half, three quarters and all of the components of every scaling, but ten at least,
+    diffused at each strength and, with weights that fade across borders, at each contrast.
     """
     smooth = [view for array in components for view in _smoothed(array, spatial)]
-    return _leading(smooth, min(array.shape[1] for array in components))
+    parts = [(place, view[:, :k]) for view in smooth for place, k in enumerate(_widths(view.shape[1]))]
+    return [view for _, view in sorted(parts, key=lambda part: part[0])]
+
+
+def morans_i(components: np.ndarray, spatial: sp.csr_matrix) -> np.ndarray:
+    """Moran's I of each column of (n, k) over symmetric weights (n, n), float64 (k,)."""
+    centred = components - components.mean(axis=0, dtype=np.float64)
+    scale = len(components) / float(spatial.sum())
+    spread = np.maximum((centred**2).sum(axis=0), np.finfo(np.float64).tiny)
+    return np.asarray(scale * (centred * (spatial @ centred)).sum(axis=0) / spread)
 
 
 def fading(spatial: sp.csr_matrix, view: np.ndarray, contrast: float) -> sp.csr_matrix:
@@ -112,14 +136,13 @@ def _smoothed(components: np.ndarray, spatial: sp.csr_matrix) -> list[np.ndarray
     plain = [_diffused(components, spatial, strength) for strength in STRENGTHS]
     if not spatial.nnz:
         return plain[:1]
-    leading = plain[0][:, :_LEADING]
-    return plain + [_diffused(components, fading(spatial, leading, contrast), 1.0) for contrast in CONTRASTS]
+    first = plain[0][:, :_LEADING]
+    return plain + [_diffused(components, fading(spatial, first, contrast), 1.0) for contrast in CONTRASTS]
 
 
 def _diffused(components: np.ndarray, spatial: sp.csr_matrix, strength: float) -> np.ndarray:
     return Diffusion.on(spatial, strength).apply(torch.from_numpy(components)).double().numpy()
 
 
-def _leading(smooth: Sequence[np.ndarray], n_components: int) -> list[np.ndarray]:
-    counts = sorted({min(k, n_components) for k in COMPONENTS})
-    return [array[:, :k] for k in counts for array in smooth]
+def _widths(k: int) -> list[int]:
+    return sorted({max(min(_LEADING, k), math.ceil(part * k)) for part in PARTS})
