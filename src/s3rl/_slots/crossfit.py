@@ -92,6 +92,7 @@ def _spread_of(table: AnnData, connectivity_key: str) -> Callable[[np.ndarray], 
     """Diffusion over the spatial graph, where there is one."""
     import torch
 
+    from s3rl.fit.device import threads_for
     from s3rl.nn import Diffusion
 
     graph = table.obsp.get(_keys.connectivities_of(connectivity_key))
@@ -99,4 +100,9 @@ def _spread_of(table: AnnData, connectivity_key: str) -> Callable[[np.ndarray], 
         return None
     joined = sp.csr_matrix(sp.csr_matrix(graph) + sp.csr_matrix(graph).T != 0, dtype=np.float32)
     diffusion = Diffusion.on(joined, _STRENGTH)
-    return lambda own: diffusion.apply(torch.from_numpy(own)).numpy()
+
+    def spread(own: np.ndarray) -> np.ndarray:
+        with threads_for(len(own)):
+            return np.asarray(diffusion.apply(torch.from_numpy(own)).numpy())
+
+    return spread

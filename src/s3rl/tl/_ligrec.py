@@ -82,7 +82,7 @@ def ligrec(
     is ridge regression on the embedding, of which only what the other half of the genes predicts is used, so that a
     gene has not helped to make its own denoiser. Exchanged over the spots, within slices if ``library_key`` is given,
     is the normalised expression of the gene, and in another run that of all genes together, which makes the denoiser
-    anew; the larger p-value counts. It takes some ten milliseconds for each permutation of 3,600 spots.
+    anew; the larger p-value counts. It takes about twenty milliseconds for each permutation of 3,600 spots.
 
     Parameters
     ----------
