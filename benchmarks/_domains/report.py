@@ -14,7 +14,7 @@ from _domains.tissues import TISSUES
 def markdown(table: pd.DataFrame, failed: pd.DataFrame | None = None) -> str:
     """Every table, one protocol after the other, and the runs that failed."""
     if table.empty:
-        return "No rows.\n"
+        return "\n".join(["No scores.", "", *_failed(failed)])
     parts = []
     sets, scopes, tests = summary(table), over_sets(table), paired(table)
     for protocol in ("kept", "dropped"):
@@ -32,16 +32,18 @@ def markdown(table: pd.DataFrame, failed: pd.DataFrame | None = None) -> str:
             chosen = frame[frame["protocol"] == protocol] if len(frame) else frame
             if len(chosen):
                 parts += [title, "", listed(chosen, columns), ""]
-    if failed is not None and len(failed):
-        parts += ["Runs that failed:", "", *failures(failed), ""]
-    return "\n".join(parts)
+    return "\n".join([*parts, *_failed(failed)])
 
 
-def failures(failed: pd.DataFrame) -> Iterator[str]:
+def _failed(failed: pd.DataFrame | None) -> list[str]:
     """A line for each method and protocol."""
+    if failed is None or failed.empty:
+        return []
+    lines = []
     for (method, protocol), part in failed.groupby(["method", "protocol"], sort=False):
         runs = ", ".join(f"{row.dataset} (seed {row.seed})" for row in part.itertuples())
-        yield f"- {title_of(method)}, unlabelled spots {protocol}: {runs}"
+        lines.append(f"- {title_of(method)}, unlabelled spots {protocol}: {runs}")
+    return ["Runs that failed:", "", *lines, ""]
 
 
 def tables_of(lines: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -78,19 +78,19 @@ def append(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read(*paths: Path) -> pd.DataFrame:
-    """Rows of the files that are there; of rows with the same key the last one, and none that was cut off."""
-    table = _last(*paths)
-    table = table[table["ari"].notna()].reset_index(drop=True)
+    """Rows with a score of the files that are there; of rows with the same key the last one, none that was cut off."""
+    table = _whole(*paths)
+    table = table[table["ari"].notna()].drop_duplicates(KEY, keep="last").reset_index(drop=True)
     return table.astype({"n_domains": int, "n_found": int})
 
 
 def failed(*paths: Path) -> pd.DataFrame:
-    """Keys of the runs whose last row has no score."""
-    table = _last(*paths)
-    return table.loc[table["ari"].isna(), KEY].reset_index(drop=True)
+    """Keys of the runs that have a row and none with a score."""
+    scores = _whole(*paths).groupby(KEY, sort=False)["ari"].count()
+    return scores[scores == 0].reset_index()[KEY]
 
 
-def _last(*paths: Path) -> pd.DataFrame:
+def _whole(*paths: Path) -> pd.DataFrame:
     tables = [pd.read_csv(path, dtype=str, on_bad_lines="skip") for path in paths if path.exists()]
     table = pd.concat(tables) if tables else pd.DataFrame(columns=list(COLUMNS))
     missing = [column for column in COLUMNS if column not in table]
@@ -100,7 +100,7 @@ def _last(*paths: Path) -> pd.DataFrame:
     numbers = [column for column in COLUMNS if column in DECIMALS or column in ("seed", "n_domains", "n_found")]
     table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
     whole = table["seed"].notna() & table["command"].notna()
-    return table[whole].drop_duplicates(KEY, keep="last").astype({"seed": int})
+    return table[whole].astype({"seed": int})
 
 
 def done(path: Path) -> set[tuple[str, str, str, int]]:

@@ -87,5 +87,9 @@ def test_runs_that_failed_are_listed_until_they_succeed(tmp_path):
     assert rows.failed(paths[0])["dataset"].tolist() == ["H1", "BZ5"]
     failed = rows.failed(*paths)
     assert failed.to_dict("records") == [{"dataset": "BZ5", "protocol": "kept", "method": "peer", "seed": 0}]
-    assert len(rows.read(*paths)) == 2
+    assert len(rows.read(*paths)) == len(rows.read(*paths[::-1])) == 2
+    assert rows.failed(*paths[::-1])["dataset"].tolist() == ["BZ5"]
+    assert "- peer, unlabelled spots kept: H1 (seed 0), BZ5 (seed 0)" in BENCH["report"].markdown(
+        rows.read(paths[0]), rows.failed(paths[0])
+    )
     assert "- peer, unlabelled spots kept: BZ5 (seed 0)" in BENCH["report"].markdown(rows.read(*paths), failed)

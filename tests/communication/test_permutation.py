@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from s3rl.communication.permutation import Part, Trials, count_hits, expressed, group_means, group_weights, observed
+from s3rl.communication.permutation import (
+    Part,
+    Trials,
+    count_hits,
+    count_hits_of,
+    expressed,
+    group_means,
+    group_weights,
+    observed,
+)
 from s3rl.statistics.multiple import permutation_pvalue
 from s3rl.statistics.permutations import permutation
 from s3rl.statistics.readout import readout
@@ -75,6 +84,26 @@ def test_hits_do_not_depend_on_the_batches(density):
     ]
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
+
+
+def test_arrangements_with_weights_of_their_own_are_counted_as_written_down(tissue):
+    values, codes = tissue
+    halves = [np.arange(5), np.arange(5, G)]
+    rng, tests = np.random.default_rng(8), everything()
+    arranged = [rng.dirichlet(np.ones(N), size=(2, C)) for _ in range(11)]
+    weights = group_weights(codes, C)
+    parts = [Part(values[:, own], weights) for own in halves]
+    found = [count_hits_of(parts, tests, arranged.__getitem__, 11, memory=memory) for memory in (1, 2**26)]
+    means = [np.concatenate([w[0] @ values[:, halves[0]], w[1] @ values[:, halves[1]]], axis=1) for w in arranged]
+    seen = weights @ values
+    wanted = sum(
+        (m[tests.source][:, tests.ligand] + m[tests.target][:, tests.receptor])
+        >= (seen[tests.source][:, tests.ligand] + seen[tests.target][:, tests.receptor])
+        for m in means
+    )
+    assert np.array_equal(found[0], wanted)
+    assert np.array_equal(found[1], wanted)
+    assert 0 < wanted.sum() < 11 * wanted.size
 
 
 def test_a_gene_with_one_value_everywhere_is_always_reached():

@@ -7,7 +7,7 @@ import torch
 from fit.problems import CPU, small, tissue
 from oracles.layers import diffused
 
-from s3rl.fit.inputs import Slide, fingerprint, gene_weights
+from s3rl.fit.inputs import Slide, fingerprint, gene_weights, targets_of
 from s3rl.fit.params import S3RLParams
 
 PROBLEM = tissue()
@@ -45,6 +45,21 @@ def test_targets_are_those_that_are_asked_for():
     assert equal.consensus is not None
     bare = PROBLEM.targets(S3RLParams.paper())
     assert (bare.anchor, bare.consensus, bare.sizes) == (None, None, None)
+
+
+@pytest.mark.parametrize(("batch", "slices"), [("none", None), ("center", np.arange(N) % 2)])
+def test_a_panel_whose_genes_all_lie_in_space_keeps_more_components(batch, slices):
+    """Every gene is a wave of its own on a ring of spots."""
+    places = np.arange(N)
+    ring = sp.csr_matrix((np.ones(N), (places, (places + 1) % N)), shape=(N, N))
+    ring, params = ring + ring.T, small(batch=batch)
+    waves = np.array([np.cos((g // 2 + 1) * 2 * np.pi * places / N + g % 2 * np.pi / 2) for g in range(33)]).T
+    noise = np.random.default_rng(0).normal(size=waves.shape)
+    empty = sp.csr_matrix((N, N))
+    for values, wanted in ((2 + waves + 0.1 * noise, 32), (5 + noise, 20)):
+        given = sp.csr_matrix(values.astype(np.float32)), ring, empty, ring
+        found = targets_of(*given, 3, params, seed=0, device=CPU, slices=slices)
+        assert found.anchor.shape == (N, wanted)
 
 
 def test_targets_repeat():

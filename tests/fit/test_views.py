@@ -8,7 +8,7 @@ from oracles.layers import diffused
 from sklearn.decomposition import PCA
 
 from s3rl.fit import views as views_
-from s3rl.fit.views import anchors, consensus_views, fading, gene_scale, leading, principal_components
+from s3rl.fit.views import anchors, consensus_views, fading, gene_scale, leading, morans_i, principal_components
 
 PROBLEM = tissue(150, 40, seed=1)
 
@@ -76,6 +76,27 @@ def ring(n=3000):
     ones = np.ones(n)
     pairs = sp.csr_matrix((np.r_[ones, ones], (np.r_[places, places], np.r_[(places + 1) % n, (places - 1) % n])))
     return pairs, 2 * np.pi * places / n
+
+
+def test_morans_i_is_that_of_the_double_sum():
+    graph, angle = ring(40)
+    columns = np.c_[np.cos(angle), np.random.default_rng(0).normal(size=40), np.full(40, 2.5)]
+    weights = graph.toarray()
+    for column, found in zip(columns.T, morans_i(columns, graph), strict=True):
+        apart = column - column.mean()
+        double = sum(weights[i, j] * apart[i] * apart[j] for i in range(40) for j in range(40))
+        wanted = 40 / weights.sum() * double / max((apart**2).sum(), 1e-300)
+        assert found == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize(("size", "kept"), [(0.12, 20), (0.4, 30)])
+def test_a_component_counts_from_a_small_part_of_it_in_space(size, kept):
+    """Waves that are 1.4 and 14 % of the variance: Moran's I of .014 and .14, beside a limit of .05."""
+    graph, angle = ring()
+    components = np.random.default_rng(3).normal(size=(len(angle), 50))
+    for column in range(30):
+        components[:, column] += np.sqrt(2) * size * np.cos((column // 2 + 1) * angle + (column % 2) * np.pi / 2)
+    assert leading(components, graph).shape == (3000, kept)
 
 
 @pytest.mark.parametrize(("wave", "kept"), [(0, 20), (12, 20), (31, 31), (50, 50)])

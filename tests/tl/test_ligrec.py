@@ -180,17 +180,23 @@ def test_calibrated_pvalues_permute_what_the_model_read(trained):
     assert not results(trained)["post_denoising"].any()
 
 
-def test_calibrated_hits_are_those_of_dense_denoisers(trained):
+@pytest.mark.parametrize("slices", [False, True])
+def test_calibrated_hits_are_those_of_dense_denoisers(trained, slices):
     """Each half of the genes by its own matrix: the gene is exchanged before it, or all moves; the larger p-value."""
     from s3rl._slots.crossfit import blind_readouts_of
     from s3rl.statistics.permutations import permutation
 
-    n, n_perms, names = trained.n_obs, 40, ("L1", "L2", "L3", "WM")
-    frame = results(trained, layer="s3rl", calibrate=True, n_perms=n_perms, rng=6)
-    blind = blind_readouts_of(trained, "s3rl", "spatial", seed=6)
-    x, labels = trained.X.toarray().astype(float), trained.obs["domain"].to_numpy()
-    orders = [np.arange(n), *(permutation(6, number, n, np.zeros(n, int)) for number in range(n_perms))]
-    means = np.empty((2, n_perms + 1, 4, trained.n_vars))
+    table, n, n_perms, names = trained.copy(), trained.n_obs, 40, ("L1", "L2", "L3", "WM")
+    codes = np.arange(n) % 3 if slices else np.zeros(n, int)
+    table.obs["slice"] = pd.Categorical(codes.astype(str))
+    if slices:
+        table.obs.iloc[::7, table.obs.columns.get_loc("domain")] = np.nan
+    given = {"library_key": "slice"} if slices else {}
+    frame = results(table, layer="s3rl", calibrate=True, n_perms=n_perms, rng=6, **given)
+    blind = blind_readouts_of(table, "s3rl", "spatial", seed=6)
+    x, labels = table.X.toarray().astype(float), table.obs["domain"].to_numpy()
+    orders = [np.arange(n), *(permutation(6, number, n, codes) for number in range(n_perms))]
+    means = np.empty((2, n_perms + 1, 4, table.n_vars))
     for half, emulator in enumerate(blind.emulators):
         own = blind.half == half
         for number, order in enumerate(orders):
@@ -203,7 +209,7 @@ def test_calibrated_hits_are_those_of_dense_denoisers(trained):
     code = {name: place for place, name in enumerate(names)}
     larger = 0
     for _, row in frame.iterrows():
-        ligand, receptor = trained.var_names.get_indexer([row["ligand"], row["receptor"]])
+        ligand, receptor = table.var_names.get_indexer([row["ligand"], row["receptor"]])
         score = means[:, :, code[row["source"]], ligand] + means[:, :, code[row["target"]], receptor]
         share = (score >= score[:, :1] - 1e-9).mean(axis=1)
         assert np.isclose(row["pvalue_calibrated"], share.max())

@@ -96,7 +96,11 @@ def _spread_of(table: AnnData, connectivity_key: str) -> Callable[[np.ndarray], 
     from s3rl.nn import Diffusion
 
     graph = table.obsp.get(_keys.connectivities_of(connectivity_key))
-    if graph is None:
+    if graph is None or not graph.nnz:
+        note(
+            "no neighbours in obsp[%r]: the denoiser that is calibrated with reads single spots",
+            _keys.connectivities_of(connectivity_key),
+        )
         return None
     joined = sp.csr_matrix(sp.csr_matrix(graph) + sp.csr_matrix(graph).T != 0, dtype=np.float32)
     diffusion = Diffusion.on(joined, _STRENGTH)

@@ -1,8 +1,9 @@
 """Is a pair expressed higher in two clusters than in as many spots drawn at random? CellPhoneDB's and squidpy's test.
 
 The statistic is the sum of two group means, so every group mean is a row of weights times the expression, and permuted
-groups are permuted rows. Permutations are multiplied many at once, in batches of bounded memory. The number of hits
-does not depend on the batches: each permutation is named by its number, and values that agree to ten digits are equal.
+groups are permuted rows; other arrangements come with rows of their own. Permutations are multiplied many at once, in
+batches of bounded memory. The number of hits does not depend on the batches: each permutation is named by its number,
+and values that agree to ten digits are equal.
 """
 
 from __future__ import annotations
@@ -118,11 +119,11 @@ def count_hits(
         As in :func:`count_hits_of`.
     """
 
-    def exchanged(number: int) -> list[np.ndarray]:
-        order = order_of(number)
-        return [part.weights[:, order] for part in parts]
+    def exchanged(numbers: range) -> list[Callable[[int], np.ndarray]]:
+        orders = np.stack([order_of(number) for number in numbers], axis=1)
+        return [lambda group, weights=part.weights: weights[group][orders] for part in parts]  # type: ignore[misc]
 
-    return count_hits_of(parts, tests, exchanged, n_perms, memory=memory)
+    return _count(parts, tests, exchanged, n_perms, memory, parts[0].weights.shape[1])
 
 
 def count_hits_of(
@@ -142,27 +143,50 @@ def count_hits_of(
     tests
         What is tested.
     weights_of
-        Weights (c, n) of each part in an arrangement, by its number.
+        Weights (c, n) of each part in an arrangement, by its number, where they are more than permuted columns.
     n_perms
         Number of arrangements.
     memory
         Bytes that one of the larger arrays may take.
     """
-    n_groups, n = parts[0].weights.shape
+    shape = parts[0].weights.shape
+
+    def arranged(numbers: range) -> list[Callable[[int], np.ndarray]]:
+        found = [np.empty((*shape, len(numbers))) for _ in parts]
+        for place, number in enumerate(numbers):
+            for own, weights in zip(found, weights_of(number), strict=True):
+                own[..., place] = weights
+        return [own.__getitem__ for own in found]
+
+    return _count(parts, tests, arranged, n_perms, memory, len(parts) * shape[0] * shape[1])
+
+
+def _count(
+    parts: Sequence[Part],
+    tests: Trials,
+    arrange: Callable[[range], Sequence[Callable[[int], np.ndarray]]],
+    n_perms: int,
+    memory: int,
+    width: int,
+) -> np.ndarray:
+    """Hits of arrangements, of which ``arrange`` makes the weights (n, b) of each part and then each group.
+
+    ``width`` is how many numbers it keeps for one of them.
+    """
+    n_groups = len(parts[0].weights)
     seen = np.concatenate([group_means(*part, memory=memory) for part in parts], axis=1)
     # equal up to rounding is reached: a gene with one value everywhere would else be a finding
     limit = 2 * observed(seen, tests)
     limit -= _EQUAL * np.abs(limit)
     hits = np.zeros(tests.chosen.shape, dtype=np.int64)
     rows = [np.flatnonzero(chosen) for chosen in tests.chosen]
-    widest = max(n * n_groups, seen.shape[1] * n_groups, tests.ligand.size)
+    widest = max(width, seen.shape[1] * n_groups, tests.ligand.size)
     products = [_Product(part.values, memory) for part in parts]
     for numbers in _batches(n_perms, max(memory // (8 * widest), 1)):
-        # (c, n, b) of each part
-        weights = [np.stack(found, axis=-1) for found in zip(*map(weights_of, numbers), strict=True)]
+        weights = arrange(numbers)
         # (g, b) of each group
         means = [
-            np.concatenate([product(own[group]) for product, own in zip(products, weights, strict=True)])
+            np.concatenate([product(own(group)) for product, own in zip(products, weights, strict=True)])
             for group in range(n_groups)
         ]
         for place, (source, target) in enumerate(zip(tests.source, tests.target, strict=True)):

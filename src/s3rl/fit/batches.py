@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 from s3rl._log import note
 from s3rl._random import stream
 from s3rl.errors import MissingExtraError, ParameterError
-from s3rl.fit.views import CLIP, principal_components
+from s3rl.fit.views import CLIP, leading, principal_components
 
 Batch = Literal["auto", "none", "center", "harmony"]
 _LEADING = 10
@@ -67,7 +67,14 @@ def resolved_batch(x: sp.csr_matrix, slices: np.ndarray, batch: Batch, *, seed: 
 
 
 def integrated_components(
-    x: sp.csr_matrix, n_components: int, slices: np.ndarray | None, batch: str, *, seed: int, scaling: float = 1.0
+    x: sp.csr_matrix,
+    n_components: int,
+    slices: np.ndarray | None,
+    batch: str,
+    *,
+    seed: int,
+    scaling: float = 1.0,
+    spatial: sp.csr_matrix | None = None,
 ) -> np.ndarray:
     """Principal components in which slices lie over each other as far as ``batch`` asks for.
 
@@ -85,19 +92,24 @@ def integrated_components(
         Of the solver and of Harmony.
     scaling
         Power of its deviation that every gene is divided by.
+    spatial
+        Graph (n, n); where there is one, no more components come back than :func:`s3rl.fit.views.leading` leaves.
 
     Returns
     -------
     float32 (n, k).
     """
     if slices is None or batch == "none":
-        return principal_components(x, n_components, seed=seed, scaling=scaling)
+        components = principal_components(x, n_components, seed=seed, scaling=scaling)
+        return components if spatial is None else leading(components, spatial)
     if batch not in ("center", "harmony"):
         raise ParameterError(
             "is not resolved", key="batch", found=repr(batch), available=["none", "center", "harmony"],
             fix="resolved_batch(x, slices, batch, seed=seed)",
         )  # fmt: skip
     components = centred_components(x, n_components, slices, seed=seed, scaling=scaling)
+    if spatial is not None:
+        components = leading(components, spatial)
     if batch == "harmony":
         return _harmonised(components, slices, seed)
     return components.astype(np.float32)

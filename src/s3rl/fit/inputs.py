@@ -14,7 +14,7 @@ from torch import Tensor
 from s3rl.fit.batches import integrated_components
 from s3rl.fit.consensus import mixture_runs, vote
 from s3rl.fit.params import S3RLParams
-from s3rl.fit.views import EXAMINED, SCALINGS, anchors, consensus_views, gene_scale, leading
+from s3rl.fit.views import EXAMINED, SCALINGS, anchors, consensus_views, gene_scale
 from s3rl.nn import Diffusion, Neighborhood, SparseMatrix
 
 _DIFFUSION_TOLERANCE = 1e-2
@@ -111,10 +111,10 @@ def targets_of(
     anchor = consensus = sizes = mixtures = None
     needs_consensus = params.consensus > 0 or params.size_prior == "estimated"
     if needs_consensus or params.anchor > 0:
-        examined = (
-            integrated_components(x, EXAMINED, slices, params.batch, seed=seed, scaling=scaling) for scaling in SCALINGS
-        )
-        components = [leading(array, spatial) for array in examined]
+        components = [
+            integrated_components(x, EXAMINED, slices, params.batch, seed=seed, scaling=scaling, spatial=spatial)
+            for scaling in (SCALINGS if needs_consensus else SCALINGS[:1])
+        ]
         anchor = _standardized(anchors(components[0], spatial)[-1]).to(device)
         if needs_consensus:
             runs = mixture_runs(consensus_views(components, spatial), n_domains, params.n_mixtures, seed=seed)

@@ -130,7 +130,11 @@ def _pairs(null: Shuffled, plan: Plan, clusters: str, column: str) -> list[dict[
     own, labels = table.copy(), table.obs[column].astype(object)
     sizes = labels.map(labels.value_counts())
     own.obs[column] = pd.Categorical(labels.where(sizes >= _FEWEST_SPOTS))
-    given = {"resource": listed, "n_perms": _PERMUTATIONS, "library_key": plan.library_key, "rng": plan.seed}
+    spatial = plan.connectivity_key.removesuffix(_keys.connectivities_of(""))
+    given = {
+        "resource": listed, "n_perms": _PERMUTATIONS, "library_key": plan.library_key, "rng": plan.seed,
+        "params": {"connectivity_key": spatial},
+    }  # fmt: skip
     try:
         with quiet():
             raw = s3rl.tl.ligrec(own, column, copy=True, **given).results

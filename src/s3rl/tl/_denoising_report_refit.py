@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -160,7 +161,10 @@ def fitted(table: AnnData, counts: sp.csr_matrix, plan: Plan) -> AnnData:
         obsp={_keys.connectivities_of(spatial): table.obsp[_keys.connectivities_of(spatial)]},
         uns={key: table.uns[key] for key in kept},
     )
-    sc.pp.normalize_total(own, target_sum=plan.target)
+    with warnings.catch_warnings():
+        # a spot may have lost all of its few counts
+        warnings.simplefilter("ignore")
+        sc.pp.normalize_total(own, target_sum=plan.target)
     sc.pp.log1p(own)
     own.X = own.X.astype(np.float32)
     with quiet():

@@ -80,9 +80,11 @@ def ligrec(
     **After denoising** (``layer="s3rl"``) spots depend on their neighbours and p-values are too small:
     ``post_denoising`` marks them. With ``calibrate=True`` a second test smooths what has been exchanged. The smoothing
     is ridge regression on the embedding, of which only what the other half of the genes predicts is used, so that a
-    gene has not helped to make its own denoiser. Exchanged over the spots, within slices if ``library_key`` is given,
-    is the normalised expression of the gene, and in another run that of all genes together, which makes the denoiser
-    anew; the larger p-value counts. It takes about twenty milliseconds for each permutation of 3,600 spots.
+    gene has not helped to make its own denoiser. The normalised expression of the gene is exchanged over the spots
+    (within slices with ``library_key``); in a second run that of all genes together, with neighbours and clusters left
+    where they are and the denoiser made anew. The larger p-value counts. It takes about twenty milliseconds for each
+    permutation of 3,600 spots. With fewer than eight genes, or without the graph ``params.connectivity_key``, the log
+    says what is left out.
 
     Parameters
     ----------

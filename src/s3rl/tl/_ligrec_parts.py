@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from s3rl import _keys
 from s3rl._log import note
@@ -201,7 +202,10 @@ def calibrated(
         home = np.argsort(order)
         return [group_weights(codes, n_groups, emulator.readout(order))[:, home] for emulator in emulators]
 
-    return np.fmax(of_gene, permutation_pvalue(count_hits_of(parts, tests, moved, n_perms), n_perms))
+    # these products are small, and several threads would only wait for each other
+    with threadpool_limits(1):
+        hits = count_hits_of(parts, tests, moved, n_perms)
+    return np.maximum(of_gene, permutation_pvalue(hits, n_perms))
 
 
 def _pvalues(parts: list[Part], tests: Trials, strata: np.ndarray, n_perms: int, seed: int) -> np.ndarray:
