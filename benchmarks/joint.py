@@ -53,7 +53,8 @@ def main(files: tuple[Path, Path], label: str, seeds: int, cases: tuple[str, ...
             output.parent.mkdir(parents=True, exist_ok=True)
             pd.DataFrame(rows).to_csv(output, index=False)
     table = pd.DataFrame(rows)
-    click.echo(table.drop(columns="seed").groupby("case").agg(["mean", "std"]).round(3).T.to_string())
+    numbers = table.drop(columns=["seed", "batch"], errors="ignore")
+    click.echo(numbers.groupby("case").agg(["mean", "std"]).round(3).T.to_string())
 
 
 class Pair:

@@ -138,7 +138,7 @@ def varies_in_space(components: np.ndarray, spatial: sp.csr_matrix) -> np.ndarra
     int64, ascending.
     """
     n, k = components.shape
-    weights = float(spatial.sum())
+    weights = float(spatial.data.sum(dtype=np.float64))
     # Cliff and Ord (1981), normality
     s1 = 0.5 * float((spatial + spatial.T).power(2).sum())
     s2 = float(((np.asarray(spatial.sum(axis=1)).ravel() + np.asarray(spatial.sum(axis=0)).ravel()) ** 2).sum())

@@ -102,7 +102,7 @@ def consensus_views(components: Sequence[np.ndarray], spatial: sp.csr_matrix) ->
 def morans_i(components: np.ndarray, spatial: sp.csr_matrix) -> np.ndarray:
     """Moran's I of each column of (n, k) over symmetric weights (n, n), float64 (k,)."""
     centred = components - components.mean(axis=0, dtype=np.float64)
-    scale = len(components) / float(spatial.sum())
+    scale = len(components) / float(spatial.data.sum(dtype=np.float64))
     spread = np.maximum((centred**2).sum(axis=0), np.finfo(np.float64).tiny)
     return np.asarray(scale * (centred * (spatial @ centred)).sum(axis=0) / spread)
 
