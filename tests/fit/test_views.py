@@ -8,7 +8,8 @@ from oracles.layers import diffused
 from sklearn.decomposition import PCA
 
 from s3rl.fit import views as views_
-from s3rl.fit.views import anchors, consensus_views, fading, gene_scale, leading, morans_i, principal_components
+from s3rl.fit.views import anchors, consensus_views, fading, gene_scale, leading, principal_components
+from s3rl.statistics.autocorrelation import morans_i
 
 PROBLEM = tissue(150, 40, seed=1)
 

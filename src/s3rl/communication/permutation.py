@@ -9,6 +9,7 @@ and values that agree to ten digits are equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,9 +122,14 @@ def count_hits(
 
     def exchanged(numbers: range) -> list[Callable[[int], np.ndarray]]:
         orders = np.stack([order_of(number) for number in numbers], axis=1)
-        return [lambda group, weights=part.weights: weights[group][orders] for part in parts]  # type: ignore[misc]
+        return [partial(_permuted, part.weights, orders) for part in parts]
 
     return _count(parts, tests, exchanged, n_perms, memory, parts[0].weights.shape[1])
+
+
+def _permuted(weights: np.ndarray, orders: np.ndarray, group: int) -> np.ndarray:
+    """Weights (n, b) of a group, out of (c, n), in the orders (n, b)."""
+    return np.asarray(weights[group][orders])
 
 
 def count_hits_of(

@@ -101,16 +101,16 @@ def integrated_components(
     """
     if slices is None or batch == "none":
         components = principal_components(x, n_components, seed=seed, scaling=scaling)
-        return components if spatial is None else leading(components, spatial)
-    if batch not in ("center", "harmony"):
+    elif batch in ("center", "harmony"):
+        components = centred_components(x, n_components, slices, seed=seed, scaling=scaling)
+    else:
         raise ParameterError(
             "is not resolved", key="batch", found=repr(batch), available=["none", "center", "harmony"],
             fix="resolved_batch(x, slices, batch, seed=seed)",
         )  # fmt: skip
-    components = centred_components(x, n_components, slices, seed=seed, scaling=scaling)
     if spatial is not None:
         components = leading(components, spatial)
-    if batch == "harmony":
+    if slices is not None and batch == "harmony":
         return _harmonised(components, slices, seed)
     return components.astype(np.float32)
 

@@ -20,7 +20,8 @@ from tqdm.auto import tqdm
 from s3rl._random import stream
 from s3rl.fit.batches import integrated_components
 from s3rl.fit.consensus import tied_mixture
-from s3rl.fit.views import FEWEST, anchors, morans_i
+from s3rl.fit.views import FEWEST, anchors
+from s3rl.statistics.autocorrelation import morans_i
 
 N_DOMAINS_MAX = 15
 N_REPEATS = 5

@@ -17,6 +17,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from s3rl._random import stream
 from s3rl.nn import Diffusion
+from s3rl.statistics.autocorrelation import morans_i
 
 EXAMINED = 50
 FEWEST = 20
@@ -97,14 +98,6 @@ def consensus_views(components: Sequence[np.ndarray], spatial: sp.csr_matrix) ->
     smooth = [view for array in components for view in _smoothed(array, spatial)]
     parts = [(place, view[:, :k]) for view in smooth for place, k in enumerate(_widths(view.shape[1]))]
     return [view for _, view in sorted(parts, key=lambda part: part[0])]
-
-
-def morans_i(components: np.ndarray, spatial: sp.csr_matrix) -> np.ndarray:
-    """Moran's I of each column of (n, k) over symmetric weights (n, n), float64 (k,)."""
-    centred = components - components.mean(axis=0, dtype=np.float64)
-    scale = len(components) / float(spatial.data.sum(dtype=np.float64))
-    spread = np.maximum((centred**2).sum(axis=0), np.finfo(np.float64).tiny)
-    return np.asarray(scale * (centred * (spatial @ centred)).sum(axis=0) / spread)
 
 
 def fading(spatial: sp.csr_matrix, view: np.ndarray, contrast: float) -> sp.csr_matrix:

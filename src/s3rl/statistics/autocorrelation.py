@@ -74,6 +74,14 @@ class Form(NamedTuple):
         return projected.T @ projected
 
 
+def morans_i(values: np.ndarray, graph: sp.csr_matrix) -> np.ndarray:
+    """Moran's I (k,) of each column (n, k) over all spots, by weights (n, n) as they are; 0 of a constant."""
+    apart = values - values.mean(axis=0, dtype=np.float64)
+    scale = len(values) / float(graph.data.sum(dtype=np.float64))
+    spread = np.maximum((apart**2).sum(axis=0), np.finfo(np.float64).tiny)
+    return np.asarray(scale * (apart * (graph @ apart)).sum(axis=0) / spread)
+
+
 def parts_of(codes: np.ndarray) -> tuple[np.ndarray, ...]:
     """Positions of the spots of each slice, from codes (n,)."""
     return tuple(np.flatnonzero(codes == code) for code in np.unique(codes))

@@ -97,8 +97,7 @@ def _variable_genes(null: Shuffled, plan: Plan) -> list[dict[str, Any]]:
     if not len(genes):
         return []
     names = table.var_names[genes].tolist()
-    spatial = plan.connectivity_key.removesuffix(_keys.connectivities_of(""))
-    given = {"genes": names, "connectivity_key": spatial, "library_key": plan.library_key, "rng": plan.seed}
+    given = {"genes": names, "connectivity_key": plan.spatial, "library_key": plan.library_key, "rng": plan.seed}
     with quiet():
         raw = s3rl.tl.spatially_variable_genes(table, copy=True, **given).results
         smooth = s3rl.tl.spatially_variable_genes(
@@ -130,10 +129,9 @@ def _pairs(null: Shuffled, plan: Plan, clusters: str, column: str) -> list[dict[
     own, labels = table.copy(), table.obs[column].astype(object)
     sizes = labels.map(labels.value_counts())
     own.obs[column] = pd.Categorical(labels.where(sizes >= _FEWEST_SPOTS))
-    spatial = plan.connectivity_key.removesuffix(_keys.connectivities_of(""))
     given = {
         "resource": listed, "n_perms": _PERMUTATIONS, "library_key": plan.library_key, "rng": plan.seed,
-        "params": {"connectivity_key": spatial},
+        "params": {"connectivity_key": plan.spatial},
     }  # fmt: skip
     try:
         with quiet():

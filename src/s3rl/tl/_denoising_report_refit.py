@@ -60,6 +60,11 @@ class Plan(NamedTuple):
     device: str
     progress: bool
 
+    @property
+    def spatial(self) -> str:
+        """Name of the spatial graph, as functions take it."""
+        return self.connectivity_key.removesuffix(_keys.connectivities_of(""))
+
 
 def plan_of(
     table: AnnData, n_domains: int | None, params: Any, neighbors_key: str, library_key: str | None, seed: int,
@@ -150,15 +155,15 @@ def fitted(table: AnnData, counts: sp.csr_matrix, plan: Plan) -> AnnData:
     import s3rl
     from s3rl.tl._s3rl import s3rl as fit
 
-    spatial = plan.connectivity_key.removesuffix(_keys.connectivities_of(""))
-    kept = [key for key in (f"{spatial}_neighbors",) if key in table.uns]
+    kept = [key for key in (f"{plan.spatial}_neighbors",) if key in table.uns]
+    graph = _keys.connectivities_of(plan.spatial)
     own = ad.AnnData(
         sp.csr_matrix(counts, dtype=np.float64, copy=True),
         obs=table.obs.copy(),
         var=table.var.copy(),
         # components of all counts would tell of those held out
         obsm={key: value for key, value in table.obsm.items() if key != _keys.X_PCA},
-        obsp={_keys.connectivities_of(spatial): table.obsp[_keys.connectivities_of(spatial)]},
+        obsp={graph: table.obsp[graph]},
         uns={key: table.uns[key] for key in kept},
     )
     with warnings.catch_warnings():

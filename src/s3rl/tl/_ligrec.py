@@ -83,7 +83,7 @@ def ligrec(
     gene has not helped to make its own denoiser. The normalised expression of the gene is exchanged over the spots
     (within slices with ``library_key``); in a second run that of all genes together, with neighbours and clusters left
     where they are and the denoiser made anew. The larger p-value counts. It takes about twenty milliseconds for each
-    permutation of 3,600 spots. With fewer than eight genes, or without the graph ``params.connectivity_key``, the log
+    permutation of 3,600 spots. With too few genes to divide, or without the graph ``params.connectivity_key``, the log
     says what is left out.
 
     Parameters
