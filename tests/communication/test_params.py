@@ -18,6 +18,8 @@ from s3rl.errors import ParameterError
         {"min_contact": 1.5},
         {"min_spots": 1},
         {"n_perms": 5},
+        {"counts_layer": ""},
+        {"counts_layer": 3},
     ],
     ids=str,
 )

@@ -129,6 +129,19 @@ def test_shuffled_tissue_keeps_genes_and_totals_of_slices(tissue) -> None:
     assert not np.array_equal(found, dense)
 
 
+def test_even_genes_have_the_same_share_of_the_new_totals(tissue) -> None:
+    """Whatever share the genes had that they replace, here one to ten times as much in one spot as in another."""
+    plan = plan_of(tissue, 4, {"max_epochs": 1, "n_mixtures": 1}, "s3rl_neighbors", None, 0, "cpu", False)
+    counts = sp.csr_matrix(tissue.layers["counts"], dtype=np.float64)
+    decoys = shuffled(tissue, counts, tissue.obs["domain"], plan).decoys
+    factors = np.where(decoys, np.random.default_rng(0).integers(1, 11, tissue.n_obs)[:, None], 1)
+    null = shuffled(tissue, sp.csr_matrix(counts.multiply(factors)), tissue.obs["domain"], plan)
+    np.testing.assert_array_equal(null.decoys, decoys)
+    new = null.table.layers["counts"].toarray()
+    even, totals = new[:, decoys].sum(axis=1), new.sum(axis=1)
+    assert chisquare(even, even.sum() * totals / totals.sum()).pvalue > 1e-3
+
+
 def test_even_genes_have_the_same_share_everywhere() -> None:
     rng = np.random.default_rng(0)
     codes, totals = np.repeat([0, 1], 100), rng.integers(50, 500, 200).astype(float)

@@ -184,7 +184,7 @@ def test_calibrated_pvalues_permute_what_the_model_read(trained):
 def test_calibrated_hits_are_those_of_dense_denoisers(trained, slices):
     """Each half of the genes by its own matrix: the gene is exchanged before it, or all moves; the larger p-value."""
     from s3rl._slots.crossfit import blind_readouts_of
-    from s3rl.statistics.permutations import permutation
+    from s3rl.statistics.permutations import alike, permutation
 
     table, n, n_perms, names = trained.copy(), trained.n_obs, 40, ("L1", "L2", "L3", "WM")
     codes = np.arange(n) % 3 if slices else np.zeros(n, int)
@@ -195,7 +195,8 @@ def test_calibrated_hits_are_those_of_dense_denoisers(trained, slices):
     frame = results(table, layer="s3rl", calibrate=True, n_perms=n_perms, rng=6, **given)
     blind = blind_readouts_of(table, "s3rl", "spatial", seed=6)
     x, labels = table.X.toarray().astype(float), table.obs["domain"].to_numpy()
-    orders = [np.arange(n), *(permutation(6, number, n, codes) for number in range(n_perms))]
+    strata = alike(table.layers["counts"].sum(axis=1).A1, codes)
+    orders = [np.arange(n), *(permutation(6, number, n, strata) for number in range(n_perms))]
     means = np.empty((2, n_perms + 1, 4, table.n_vars))
     for half, emulator in enumerate(blind.emulators):
         own = blind.half == half
@@ -215,6 +216,34 @@ def test_calibrated_hits_are_those_of_dense_denoisers(trained, slices):
         assert np.isclose(row["pvalue_calibrated"], share.max())
         larger += np.argmax(share)
     assert 0 < larger < len(frame)
+
+
+def test_depth_alone_is_no_finding_where_counts_tell_of_it(trained, caplog):
+    """Genes have the same share everywhere and clusters go with the depth, on which logarithms of shares depend."""
+    import scanpy as sc
+
+    table, rng = trained.copy(), np.random.default_rng(1)
+    depth = rng.lognormal(4.5, 0.8, table.n_obs)
+    drawn = rng.poisson(np.outer(depth, rng.dirichlet(np.full(table.n_vars, 2.0))))
+    table.layers["counts"] = sp.csr_matrix(drawn, dtype=np.float32)
+    table.X = table.layers["counts"].copy()
+    del table.uns["log1p"]
+    sc.pp.normalize_total(table)
+    sc.pp.log1p(table)
+    table.obs["depth"] = pd.qcut(depth * rng.lognormal(0, 0.4, table.n_obs), 4, labels=["a", "b", "c", "d"])
+    genes = rng.permutation(table.var_names)
+    listed = pd.DataFrame({"ligand": genes[:80], "receptor": genes[80:160]})
+    given = {"resource": listed, "layer": "s3rl", "calibrate": True, "n_perms": 300}
+    with_counts = results(table, "depth", **given)["pvalue_calibrated"]
+    without = results(table, "depth", params={"counts_layer": None}, **given)["pvalue_calibrated"]
+    assert (with_counts <= 0.05).mean() <= 0.05 < (without <= 0.05).mean()
+    with pytest.raises(s3.errors.CountsError, match=r"layers\['s3rl'\].*counts_layer"):
+        results(table, "depth", params={"counts_layer": "s3rl"}, **given)
+    del table.layers["counts"]
+    with caplog.at_level(logging.INFO, logger="s3rl"):
+        bare = results(table, "depth", **given)["pvalue_calibrated"]
+    np.testing.assert_array_equal(bare, without)
+    assert sum("no counts in layers['counts']" in record.message for record in caplog.records) == 1
 
 
 # ------------------------------------------------------------------------------------------------ the written table

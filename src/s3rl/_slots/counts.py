@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from s3rl._slots.table import expression_of
 from s3rl.errors import CountsError, DataTypeError, InputError, MissingKeyError
 
 if TYPE_CHECKING:
@@ -75,6 +76,27 @@ def counts_of(table: AnnData, codes: np.ndarray) -> tuple[Any, CountsSummary]:
     summary = _summarise(values, codes)
     _refuse(table, summary)
     return values, summary
+
+
+def counts_of_layer(table: AnnData, layer: str, *, fix: str) -> sp.csr_matrix:
+    """Raw counts float64 (n, g) of a layer.
+
+    Raises
+    ------
+    MissingKeyError
+        If there is no such layer.
+    CountsError
+        If it holds anything but counts.
+    """
+    values = sp.csr_matrix(expression_of(table, layer), dtype=np.float64)
+    if not values.nnz or values.data.min() < 0 or np.mod(values.data, 1).any():
+        raise CountsError(
+            "holds no raw counts",
+            key=f"layers[{layer!r}]",
+            found=f"minimum {values.data.min(initial=0):g}, maximum {values.data.max(initial=0):g}",
+            fix=fix,
+        )
+    return values
 
 
 def _x_of(table: AnnData) -> Any:

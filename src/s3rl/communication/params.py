@@ -28,6 +28,9 @@ class LigrecParams(Parameters):
         the one of the two that fewer edges leave.
     min_spots
         Spots that each cluster must have.
+    counts_layer
+        Name in ``layers`` of the raw counts: calibrated p-values exchange spots within tenths of their total counts.
+        None exchanges all with all.
 
     Raises
     ------
@@ -46,15 +49,21 @@ class LigrecParams(Parameters):
     connectivity_key: str = "spatial"
     min_contact: float = 0.05
     min_spots: int = 3
+    counts_layer: str | None = "counts"
 
     def __post_init__(self) -> None:
         self.check(_RANGES)
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
 _RANGES: dict[str, Range] = {
     "threshold": real(0, 1),
     "test": one_of("permutation", "paired_t"),
-    "connectivity_key": (lambda value: isinstance(value, str) and bool(value), "a name"),
+    "connectivity_key": (_is_name, "a name"),
     "min_contact": real(0, 1),
     "min_spots": whole(2),
+    "counts_layer": (lambda value: value is None or _is_name(value), "a name or None"),
 }

@@ -32,3 +32,31 @@ def permutation(seed: int, number: int, n: int, strata: np.ndarray | None = None
         own = np.flatnonzero(strata == code)
         order[own] = draw.permutation(own)
     return order
+
+
+def alike(values: np.ndarray, strata: np.ndarray, *, parts: int = 10, fewest: int = 20) -> np.ndarray:
+    """Divide each stratum into parts of equal size by a covariate, within which it has hardly a say.
+
+    Parameters
+    ----------
+    values
+        Covariate (n,).
+    strata
+        Integer codes (n,).
+    parts
+        Parts of a stratum.
+    fewest
+        Spots of a part at least, on average: smaller strata are divided into fewer parts.
+
+    Returns
+    -------
+    int64 (n,), codes of the parts.
+    """
+    codes, used = np.empty(len(values), dtype=np.int64), 0
+    for stratum in np.unique(strata):
+        own = np.flatnonzero(strata == stratum)
+        ranked = own[np.argsort(values[own], kind="stable")]
+        for part in np.array_split(ranked, min(parts, max(1, len(own) // fewest))):
+            codes[part] = used
+            used += 1
+    return codes

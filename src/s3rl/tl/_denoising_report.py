@@ -12,6 +12,7 @@ from s3rl import __version__, _keys
 from s3rl._log import note
 from s3rl._random import seed_of, stream
 from s3rl._slots.calibration import fraction
+from s3rl._slots.counts import counts_of_layer
 from s3rl._slots.labels import categories_of
 from s3rl._slots.table import coordinates_of, table_of
 from s3rl._slots.write import check_key, write_slots
@@ -20,7 +21,7 @@ from s3rl.fit.params import S3RLParams
 from s3rl.statistics.heldout import Part, thin
 from s3rl.tl import _denoising_report_held_out as held_out_parts
 from s3rl.tl import _denoising_report_null as null_parts
-from s3rl.tl._denoising_report_refit import Plan, counts_of_layer, fitted, plan_of
+from s3rl.tl._denoising_report_refit import Plan, fitted, plan_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,7 +193,9 @@ def denoising_report(
     seed = seed_of(rng)
     coordinates_of(table)
     plan = plan_of(table, n_domains, params, neighbors_key, library_key, seed, device, progress)
-    counts = counts_of_layer(table, counts_layer)
+    counts = counts_of_layer(
+        table, counts_layer, fix="pass counts_layer=, the layer in which s3.pp.normalize keeps the counts"
+    )
     if groupby is not None:
         categories_of(table, groupby, fix="pass a column of adata.obs with names of groups, or leave groupby out")
     table, counts, plan, kept, rest = _divided(table, counts, plan, share)

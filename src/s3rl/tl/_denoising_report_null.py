@@ -51,10 +51,10 @@ def shuffled(table: AnnData, counts: sp.csr_matrix, regions: pd.Series, plan: Pl
     moved = sp.csr_matrix(counts[permutation(plan.seed, _PATH, table.n_obs, plan.codes)])
     decoys = np.zeros(table.n_vars, dtype=bool)
     decoys[rng.permutation(table.n_vars)[: int(_DECOYS * table.n_vars)]] = True
-    totals = np.asarray(moved.sum(axis=1)).ravel()
+    # of the other genes alone: decoys take part in the new totals, so only this gives them the same share of those
+    totals = np.asarray(moved[:, ~decoys].sum(axis=1)).ravel()
     # a spot must keep a count of another gene
-    empty = np.asarray(moved[:, ~decoys].sum(axis=1)).ravel() == 0
-    decoys &= not empty.any()
+    decoys &= bool((totals > 0).all())
     order = np.argsort(np.concatenate([np.flatnonzero(~decoys), np.flatnonzero(decoys)]))
     even = _even(moved[:, decoys], totals, plan.codes, rng)
     null = fitted(table, sp.csr_matrix(sp.csc_matrix(sp.hstack([moved[:, ~decoys], even]))[:, order]), plan)

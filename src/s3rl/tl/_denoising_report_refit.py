@@ -16,7 +16,7 @@ from s3rl._log import logger
 from s3rl._slots.model import result_slots
 from s3rl._slots.neighbors import signed_graph_of, spatial_graph_of
 from s3rl._slots.table import expression_of, slices_of
-from s3rl.errors import CountsError, MissingKeyError, ParameterError
+from s3rl.errors import MissingKeyError, ParameterError
 from s3rl.fit.params import S3RLParams
 
 if TYPE_CHECKING:
@@ -127,26 +127,6 @@ def _target_of(table: AnnData) -> float | None:
     return float(np.median(np.asarray(values.sum(axis=1)).ravel()))
 
 
-def counts_of_layer(table: AnnData, layer: str) -> sp.csr_matrix:
-    """Raw counts float64 (n, g) of a layer.
-
-    Raises
-    ------
-    MissingKeyError
-        If there is no such layer.
-    CountsError
-        If it holds anything but counts.
-    """
-    values = sp.csr_matrix(expression_of(table, layer), dtype=np.float64)
-    if not values.nnz or values.data.min() < 0 or np.mod(values.data, 1).any():
-        raise CountsError(
-            "holds no raw counts", key=f"layers[{layer!r}]",
-            found=f"minimum {values.data.min(initial=0):g}, maximum {values.data.max(initial=0):g}",
-            fix="pass counts_layer=, the layer in which s3.pp.normalize keeps the counts",
-        )  # fmt: skip
-    return values
-
-
 def fitted(table: AnnData, counts: sp.csr_matrix, plan: Plan) -> AnnData:
     """A table with these counts (n, g), normalised as before, their signed graph, and the results of ``tl.s3rl``."""
     import anndata as ad
@@ -163,6 +143,7 @@ def fitted(table: AnnData, counts: sp.csr_matrix, plan: Plan) -> AnnData:
         var=table.var.copy(),
         # components of all counts would tell of those held out
         obsm={key: value for key, value in table.obsm.items() if key != _keys.X_PCA},
+        layers={_keys.COUNTS: counts},
         obsp={graph: table.obsp[graph]},
         uns={key: table.uns[key] for key in kept},
     )

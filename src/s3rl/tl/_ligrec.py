@@ -80,11 +80,13 @@ def ligrec(
     **After denoising** (``layer="s3rl"``) spots depend on their neighbours and p-values are too small:
     ``post_denoising`` marks them. With ``calibrate=True`` a second test smooths what has been exchanged. The smoothing
     is ridge regression on the embedding, of which only what the other half of the genes predicts is used, so that a
-    gene has not helped to make its own denoiser. The normalised expression of the gene is exchanged over the spots
-    (within slices with ``library_key``); in a second run that of all genes together, with neighbours and clusters left
-    where they are and the denoiser made anew. The larger p-value counts. It takes about twenty milliseconds for each
-    permutation of 3,600 spots. With too few genes to divide, or without the graph ``params.connectivity_key``, the log
-    says what is left out.
+    gene has not helped to make its own denoiser. The normalised expression of the gene is exchanged over the spots;
+    in a second run that of all genes together, with neighbours and clusters left where they are and the denoiser made
+    anew. The larger p-value counts. Log-normalised expression depends on the depth, and so do clusters found in it:
+    spots are therefore exchanged within tenths of their total counts in ``layers[params.counts_layer]`` (and within
+    slices with ``library_key``). It takes about twenty milliseconds for each permutation of 3,600 spots. With too few
+    genes to divide, without those counts, or without the graph ``params.connectivity_key``, the log says what is left
+    out.
 
     Parameters
     ----------
@@ -145,7 +147,7 @@ def ligrec(
     MissingKeyError
         If a column, a layer, the spatial graph or the embedding is not there.
     CountsError
-        If the expression is not log-normalised.
+        If the expression is not log-normalised, or ``layers[params.counts_layer]`` holds no counts.
     MissingExtraError
         If liana is not installed and ``resource`` is the name of a list.
 
@@ -185,8 +187,9 @@ def ligrec(
     else:
         columns = {"pvalue": parts.permuted(tested, n_groups, strata[clusters.codes >= 0], n_perms, seed)}
     if calibrate and layer is not None:
+        alike = parts.depth_strata_of(table, given.counts_layer, strata)
         columns["pvalue_calibrated"] = parts.calibrated(
-            table, layer, clusters, tested, strata, given.connectivity_key, n_perms, seed
+            table, layer, clusters, tested, alike, given.connectivity_key, n_perms, seed
         )
     shape = columns["pvalue"].shape
     if touch is not None:
