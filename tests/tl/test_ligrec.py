@@ -222,6 +222,8 @@ def test_depth_alone_is_no_finding_where_counts_tell_of_it(trained, caplog):
     """Genes have the same share everywhere and clusters go with the depth, on which logarithms of shares depend."""
     import scanpy as sc
 
+    from s3rl.statistics.permutations import alike
+
     table, rng = trained.copy(), np.random.default_rng(1)
     depth = rng.lognormal(4.5, 0.8, table.n_obs)
     drawn = rng.poisson(np.outer(depth, rng.dirichlet(np.full(table.n_vars, 2.0))))
@@ -237,6 +239,12 @@ def test_depth_alone_is_no_finding_where_counts_tell_of_it(trained, caplog):
     with_counts = results(table, "depth", **given)["pvalue_calibrated"]
     without = results(table, "depth", params={"counts_layer": None}, **given)["pvalue_calibrated"]
     assert (with_counts <= 0.05).mean() <= 0.05 < (without <= 0.05).mean()
+    measured = results(table, "depth", resource=listed, calibrate=True, n_perms=300)
+    assert (measured["pvalue_calibrated"] <= 0.05).mean() <= 0.06 < 0.1 < (measured["pvalue"] <= 0.05).mean()
+    tenths = alike(np.asarray(drawn.sum(axis=1)), np.zeros(table.n_obs, int))
+    table.obs["tenth"] = pd.Categorical(tenths.astype(str))
+    within = results(table, "depth", resource=listed, library_key="tenth", n_perms=300)
+    np.testing.assert_array_equal(measured["pvalue_calibrated"], within["pvalue"])
     with pytest.raises(s3.errors.CountsError, match=r"layers\['s3rl'\].*counts_layer"):
         results(table, "depth", params={"counts_layer": "s3rl"}, **given)
     del table.layers["counts"]

@@ -75,18 +75,18 @@ def ligrec(
 
     A pair is found where its genes mark the clusters; whether molecules pass between them is another question, which
     ``adjacent=True`` narrows to clusters that touch. Clusters made from the same expression differ in it by
-    construction, so p-values are then a ranking.
+    construction, so p-values are then a ranking. They also differ in depth, on which log-normalised expression of every
+    gene depends: with ``calibrate=True`` a second test exchanges labels only within tenths of the total counts in
+    ``layers[params.counts_layer]``.
 
     **After denoising** (``layer="s3rl"``) spots depend on their neighbours and p-values are too small:
     ``post_denoising`` marks them. With ``calibrate=True`` a second test smooths what has been exchanged. The smoothing
     is ridge regression on the embedding, of which only what the other half of the genes predicts is used, so that a
     gene has not helped to make its own denoiser. The normalised expression of the gene is exchanged over the spots;
     in a second run that of all genes together, with neighbours and clusters left where they are and the denoiser made
-    anew. The larger p-value counts. Log-normalised expression depends on the depth, and so do clusters found in it:
-    spots are therefore exchanged within tenths of their total counts in ``layers[params.counts_layer]`` (and within
-    slices with ``library_key``). It takes about twenty milliseconds for each permutation of 3,600 spots. With too few
-    genes to divide, without those counts, or without the graph ``params.connectivity_key``, the log says what is left
-    out.
+    anew, both within tenths of the total counts. The larger p-value counts. It takes about twenty milliseconds for each
+    permutation of 3,600 spots. With too few genes to divide, without counts, or without the graph
+    ``params.connectivity_key``, the log says what is left out.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def ligrec(
     adjacent
         Test clusters only that touch (``params.min_contact``).
     calibrate
-        Add p-values of permuted input; for denoised layers.
+        Add p-values that allow for differences in depth and, for denoised layers, for the smoothing.
     library_key
         Column of ``obs`` with the slices, within which labels are exchanged.
     params
@@ -174,7 +174,7 @@ def ligrec(
     listed = read_resource(resource, organism)
     clusters = parts.clusters_of(table, cluster_key, given.min_spots)
     expression = expressions_of(table, [layer])[0]
-    _check_calibrate(calibrate, expression)
+    _check_calibrate(calibrate, expression, table, given.counts_layer)
     pairs = pairs_of(listed, _places(table, expression, calibrate=calibrate))
     strata = parts.strata_of(table, library_key)
     touch = parts.touching_of(table, clusters, given, needed=adjacent)
@@ -186,10 +186,12 @@ def ligrec(
         columns = {"pvalue": parts.paired(tested)}
     else:
         columns = {"pvalue": parts.permuted(tested, n_groups, strata[clusters.codes >= 0], n_perms, seed)}
-    if calibrate and layer is not None:
+    if calibrate:
         alike = parts.depth_strata_of(table, given.counts_layer, strata)
-        columns["pvalue_calibrated"] = parts.calibrated(
-            table, layer, clusters, tested, alike, given.connectivity_key, n_perms, seed
+        columns["pvalue_calibrated"] = (
+            parts.calibrated(table, layer, clusters, tested, alike, given.connectivity_key, n_perms, seed)
+            if layer is not None and expression.denoised  # X never is
+            else parts.permuted(tested, n_groups, alike[clusters.codes >= 0], n_perms, seed)
         )
     shape = columns["pvalue"].shape
     if touch is not None:
@@ -233,20 +235,20 @@ def _check(n_perms: object, flags: dict[str, object], key_added: object, params:
         )
 
 
-def _check_calibrate(calibrate: bool, expression: Expression) -> None:
-    if calibrate and not expression.denoised:
+def _check_calibrate(calibrate: bool, expression: Expression, table: AnnData, counts_layer: str | None) -> None:
+    if calibrate and not expression.denoised and counts_layer not in table.layers:
         raise ParameterError(
-            "has no meaning for expression that no model has denoised",
+            "has no meaning for expression that no model has denoised, unless counts tell of the depth",
             key="calibrate",
-            found=f"layer={expression.layer!r}",
-            fix="pass layer='s3rl', or leave calibrate out",
+            found=f"layer={expression.layer!r} and no layers[{counts_layer!r}]",
+            fix="pass layer='s3rl', params={'counts_layer': ...} with raw counts, or leave calibrate out",
         )
 
 
 def _places(table: AnnData, expression: Expression, *, calibrate: bool) -> dict[str, int]:
     """Name of each gene whose values are finite, to its place."""
     whole = expression.finite()
-    if calibrate and expression.layer is not None:
+    if calibrate and expression.layer is not None and expression.denoised:
         whole &= input_of(table, expression.layer).finite()
     if not whole.any():
         raise InputError(
