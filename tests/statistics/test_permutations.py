@@ -15,18 +15,28 @@ from s3rl.statistics.permutations import alike, permutation
     st.integers(1, 12),
     st.integers(1, 30),
 )
-def test_parts_are_of_one_stratum_ordered_and_of_equal_size(spots, parts, fewest):
+def test_parts_are_of_one_stratum_ordered_and_keep_ties_together(spots, parts, fewest):
     strata, values = np.array(spots).T
     codes = alike(values, strata, parts=parts, fewest=fewest)
     frame = pd.DataFrame({"stratum": strata, "value": values, "part": codes})
     assert (frame.groupby("part")["stratum"].nunique() == 1).all()
+    assert (frame.groupby(["stratum", "value"])["part"].nunique() == 1).all()
     for _, own in frame.groupby("stratum"):
-        sizes = own.groupby("part").size()
-        assert len(sizes) == min(parts, max(1, len(own) // fewest))
-        assert sizes.max() - sizes.min() <= 1
+        assert own["part"].nunique() <= min(parts, max(1, len(own) // fewest))
         limits = own.groupby("part")["value"].agg(["min", "max"])
-        assert (limits["max"].to_numpy()[:-1] <= limits["min"].to_numpy()[1:]).all()
-    assert sorted(set(codes)) == list(range(len(set(codes))))
+        assert (limits["max"].to_numpy()[:-1] < limits["min"].to_numpy()[1:]).all()
+
+
+@given(st.integers(1, 200), st.integers(1, 12), st.integers(1, 30))
+def test_parts_of_different_values_are_of_one_size(n, parts, fewest):
+    codes = alike(np.random.default_rng(n).permutation(n), np.zeros(n, int), parts=parts, fewest=fewest)
+    sizes = np.bincount(codes)
+    assert len(sizes) == min(parts, max(1, n // fewest))
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_spots_of_one_depth_are_all_exchanged_whatever_their_order():
+    assert len(set(alike(np.full(400, 100.0), np.zeros(400, int)))) == 1
 
 
 def test_parts_are_the_tenths_of_pandas():

@@ -222,10 +222,8 @@ def test_depth_alone_is_no_finding_where_counts_tell_of_it(trained, caplog):
     """Genes have the same share everywhere and clusters go with the depth, on which logarithms of shares depend."""
     import scanpy as sc
 
-    from s3rl.statistics.permutations import alike
-
-    table, rng = trained.copy(), np.random.default_rng(1)
-    depth = rng.lognormal(4.5, 0.8, table.n_obs)
+    table, rng = trained.copy(), np.random.default_rng(2)
+    depth = np.maximum(rng.lognormal(4, 1.2, table.n_obs), 10)
     drawn = rng.poisson(np.outer(depth, rng.dirichlet(np.full(table.n_vars, 2.0))))
     table.layers["counts"] = sp.csr_matrix(drawn, dtype=np.float32)
     table.X = table.layers["counts"].copy()
@@ -238,20 +236,48 @@ def test_depth_alone_is_no_finding_where_counts_tell_of_it(trained, caplog):
     given = {"resource": listed, "layer": "s3rl", "calibrate": True, "n_perms": 300}
     with_counts = results(table, "depth", **given)["pvalue_calibrated"]
     without = results(table, "depth", params={"counts_layer": None}, **given)["pvalue_calibrated"]
-    assert (with_counts <= 0.05).mean() <= 0.05 < (without <= 0.05).mean()
-    measured = results(table, "depth", resource=listed, calibrate=True, n_perms=300)
-    assert (measured["pvalue_calibrated"] <= 0.05).mean() <= 0.06 < 0.1 < (measured["pvalue"] <= 0.05).mean()
-    tenths = alike(np.asarray(drawn.sum(axis=1)), np.zeros(table.n_obs, int))
-    table.obs["tenth"] = pd.Categorical(tenths.astype(str))
-    within = results(table, "depth", resource=listed, library_key="tenth", n_perms=300)
-    np.testing.assert_array_equal(measured["pvalue_calibrated"], within["pvalue"])
-    with pytest.raises(s3.errors.CountsError, match=r"layers\['s3rl'\].*counts_layer"):
-        results(table, "depth", params={"counts_layer": "s3rl"}, **given)
-    del table.layers["counts"]
+    assert (with_counts <= 0.05).mean() <= 0.06 < 0.08 < (without <= 0.05).mean()
+    other = table.copy()
+    with pytest.raises(s3.errors.MissingKeyError, match=r"layers\['umis'\]"):
+        results(other, "depth", params={"counts_layer": "umis"}, **given)
+    other.layers["umis"] = other.layers.pop("counts")
+    renamed = results(other, "depth", params={"counts_layer": "umis"}, **given)["pvalue_calibrated"]
+    np.testing.assert_array_equal(renamed, with_counts)
     with caplog.at_level(logging.INFO, logger="s3rl"):
-        bare = results(table, "depth", **given)["pvalue_calibrated"]
-    np.testing.assert_array_equal(bare, without)
+        bare = s3.tl.ligrec(other, "depth", copy=True, **given)
+    np.testing.assert_array_equal(bare.results["pvalue_calibrated"], without)
+    assert not bare.params["depth_matched"]
     assert sum("no counts in layers['counts']" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("unnamed", [False, True])
+def test_measured_expression_is_calibrated_by_labels_within_tenths_of_the_depth(cortex, unnamed):
+    from s3rl.statistics.permutations import alike
+
+    table = cortex.copy()
+    if unnamed:
+        table.obs.iloc[::3, table.obs.columns.get_loc("domain")] = np.nan
+    table.obs["slice"] = pd.Categorical(np.where(np.arange(table.n_obs) % 2, "a", "b"))
+    named = table.obs["domain"].notna().to_numpy()
+    frame = s3.tl.ligrec(
+        table,
+        resource=pairs_of(table),
+        cluster_key="domain",
+        calibrate=True,
+        library_key="slice",
+        copy=True,
+        n_perms=200,
+    )
+    assert frame.params["depth_matched"]
+    totals, slices = table.layers["counts"].sum(axis=1).A1[named], np.arange(table.n_obs)[named] % 2
+    tenths = np.full(table.n_obs, -1)
+    tenths[named] = alike(totals, 1 - slices)
+    table.obs["tenth"] = pd.Categorical(tenths.astype(str))
+    assert table.obs["tenth"].nunique() > 5
+    within = results(table[named].copy(), library_key="tenth")
+    # the order of the strata decides which draw is whose, so that shares agree and not hits
+    assert np.corrcoef(frame.results["pvalue_calibrated"], within["pvalue"])[0, 1] > 0.99
+    assert not np.array_equal(frame.results["pvalue_calibrated"], frame.results["pvalue"])
 
 
 # ------------------------------------------------------------------------------------------------ the written table

@@ -32,7 +32,8 @@ def table():
         index=[f"spot{i}" for i in range(40)],
     )
     values = sp.csr_matrix((rng.gamma(1.0, size=(40, 3)) + 0.1).astype(np.float32))
-    return ad.AnnData(values, obs=obs, var=pd.DataFrame(index=["A", "B", "C"]))
+    layers = {"scaled": sp.csr_matrix(values - sp.csr_matrix(np.eye(40, 3) * (1 + values.toarray())))}
+    return ad.AnnData(values, obs=obs, var=pd.DataFrame(index=["A", "B", "C"]), layers=layers)
 
 
 def nothing_in(columns):
@@ -62,7 +63,25 @@ CASES = {
     "no such slices": ({"library_key": "slices"}, errors.MissingKeyError, "obs['slices']", "slice"),
     "no permutations": ({"n_perms": 0}, errors.ParameterError, "n_perms", "1 or more"),
     "half a permutation": ({"n_perms": 10.5}, errors.ParameterError, "n_perms", "whole"),
-    "nothing to calibrate": ({"calibrate": True}, errors.ParameterError, "calibrate", "layer='s3rl'"),
+    "nothing to calibrate": (
+        {"calibrate": True, "params": {"counts_layer": None}},
+        errors.ParameterError,
+        "calibrate",
+        "layer='s3rl'",
+    ),
+    "no counts": ({"calibrate": True}, errors.MissingKeyError, "layers['counts']", "counts_layer"),
+    "counts by another name": (
+        {"calibrate": True, "params": {"counts_layer": "umis"}},
+        errors.MissingKeyError,
+        "layers['umis']",
+        "counts_layer",
+    ),
+    "no counts in the layer": (
+        {"calibrate": True, "params": {"counts_layer": "scaled"}},
+        errors.CountsError,
+        "layers['scaled']",
+        "minimum -1",
+    ),
     "a t-test calibrated": (
         {"calibrate": True, "params": {"test": "paired_t"}},
         errors.ParameterError,

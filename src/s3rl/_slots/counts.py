@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from s3rl._slots.table import expression_of
+from s3rl import _keys
+from s3rl._log import note
+from s3rl._slots.table import expression_of, slot_of
 from s3rl.errors import CountsError, DataTypeError, InputError, MissingKeyError
 
 if TYPE_CHECKING:
@@ -97,6 +99,36 @@ def counts_of_layer(table: AnnData, layer: str, *, fix: str) -> sp.csr_matrix:
             fix=fix,
         )
     return values
+
+
+def depths_of(table: AnnData, counts_layer: str | None, *, needed: bool) -> np.ndarray | None:
+    """Total counts (n,) for calibrated p-values, or None where they are not known.
+
+    Expression of spots that have been scaled to one total still depends on how many counts they had, once it is
+    logarithmic, and so do clusters that were found in it.
+
+    Raises
+    ------
+    MissingKeyError
+        If the layer is not there, unless it has the usual name and is not ``needed``.
+    InputError
+        If the layer has values that are not finite.
+    CountsError
+        If it has negative ones.
+    """
+    if counts_layer is None:
+        return None
+    if counts_layer == _keys.COUNTS and counts_layer not in table.layers and not needed:
+        note("no counts in layers[%r]: calibrated p-values do not allow for differences in depth", counts_layer)
+        return None
+    fix = "params={'counts_layer': ...}, the layer in which s3.pp.normalize keeps the counts"
+    slot_of(table, "layers", counts_layer, fix=fix)
+    values = expression_of(table, counts_layer)
+    if values.nnz and values.data.min() < 0:
+        raise CountsError(
+            "has negative values", key=f"layers[{counts_layer!r}]", found=f"minimum {values.data.min():g}", fix=fix
+        )
+    return np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
 
 
 def _x_of(table: AnnData) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import rankdata
 
 from s3rl._random import stream
 
@@ -35,12 +36,12 @@ def permutation(seed: int, number: int, n: int, strata: np.ndarray | None = None
 
 
 def alike(values: np.ndarray, strata: np.ndarray, *, parts: int = 10, fewest: int = 20) -> np.ndarray:
-    """Divide each stratum into parts of equal size by a covariate, within which it has hardly a say.
+    """Divide each stratum into parts of like size by a covariate, which has hardly a say within them.
 
     Parameters
     ----------
     values
-        Covariate (n,).
+        Covariate (n,). Spots of the same value are in the same part.
     strata
         Integer codes (n,).
     parts
@@ -55,8 +56,8 @@ def alike(values: np.ndarray, strata: np.ndarray, *, parts: int = 10, fewest: in
     codes, used = np.empty(len(values), dtype=np.int64), 0
     for stratum in np.unique(strata):
         own = np.flatnonzero(strata == stratum)
-        ranked = own[np.argsort(values[own], kind="stable")]
-        for part in np.array_split(ranked, min(parts, max(1, len(own) // fewest))):
-            codes[part] = used
-            used += 1
+        middle = (rankdata(values[own]) - 0.5) / len(own)
+        number = min(parts, max(1, len(own) // fewest))
+        codes[own] = used + (middle * number).astype(np.int64)
+        used += number
     return codes

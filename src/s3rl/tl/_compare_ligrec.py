@@ -54,7 +54,7 @@ def compare_ligrec(
     only, because a gene passes the threshold there alone, is not significant in the other.
 
     Of denoised p-values many are significant by the smoothing alone, so ESR and EEP rise with smoothing and SSP with
-    anything that makes p-values smaller: ``use="fdr_calibrated"`` compares raw tests with calibrated ones.
+    anything that makes p-values smaller: ``use="fdr_calibrated"`` takes calibrated ones where there are any.
 
     Parameters
     ----------

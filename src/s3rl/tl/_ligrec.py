@@ -11,12 +11,14 @@ from s3rl import __version__, _keys
 from s3rl._log import note
 from s3rl._params import whole_number
 from s3rl._random import seed_of
+from s3rl._slots.counts import depths_of
 from s3rl._slots.crossfit import input_of
 from s3rl._slots.layers import expressions_of, say_post_denoising
 from s3rl._slots.table import table_of
 from s3rl._slots.write import write_slots
 from s3rl.communication.params import LigrecParams
 from s3rl.errors import InputError, ParameterError
+from s3rl.statistics.permutations import alike
 from s3rl.tl import _ligrec_parts as parts
 from s3rl.tl._ligrec_pairs import pairs_of, read_resource
 
@@ -77,7 +79,7 @@ def ligrec(
     ``adjacent=True`` narrows to clusters that touch. Clusters made from the same expression differ in it by
     construction, so p-values are then a ranking. They also differ in depth, on which log-normalised expression of every
     gene depends: with ``calibrate=True`` a second test exchanges labels only within tenths of the total counts in
-    ``layers[params.counts_layer]``.
+    ``layers[params.counts_layer]`` (fewer parts where these would have less than twenty spots).
 
     **After denoising** (``layer="s3rl"``) spots depend on their neighbours and p-values are too small:
     ``post_denoising`` marks them. With ``calibrate=True`` a second test smooths what has been exchanged. The smoothing
@@ -133,8 +135,8 @@ def ligrec(
         two clusters, ``post_denoising``, ``adjacent`` where there is a spatial graph, and with ``calibrate``
         ``pvalue_calibrated`` and ``fdr_calibrated`` (over all tests).
     ``uns[key_added]["params"]``
-        Arguments, ``n_listed``, ``n_pairs``, ``n_complexes`` and ``n_incomplete`` pairs, ``n_tests``, ``version``,
-        ``seed``.
+        Arguments, ``depth_matched`` (whether calibrated tests allow for the depth), ``n_listed``, ``n_pairs``,
+        ``n_complexes`` and ``n_incomplete`` pairs, ``n_tests``, ``version``, ``seed``.
 
     Raises
     ------
@@ -147,7 +149,7 @@ def ligrec(
     MissingKeyError
         If a column, a layer, the spatial graph or the embedding is not there.
     CountsError
-        If the expression is not log-normalised, or ``layers[params.counts_layer]`` holds no counts.
+        If the expression is not log-normalised, or ``layers[params.counts_layer]`` has negative values.
     MissingExtraError
         If liana is not installed and ``resource`` is the name of a list.
 
@@ -174,25 +176,27 @@ def ligrec(
     listed = read_resource(resource, organism)
     clusters = parts.clusters_of(table, cluster_key, given.min_spots)
     expression = expressions_of(table, [layer])[0]
-    _check_calibrate(calibrate, expression, table, given.counts_layer)
+    _check_calibrate(calibrate, expression, given.counts_layer)
+    depths = depths_of(table, given.counts_layer, needed=not expression.denoised) if calibrate else None
     pairs = pairs_of(listed, _places(table, expression, calibrate=calibrate))
     strata = parts.strata_of(table, library_key)
     touch = parts.touching_of(table, clusters, given, needed=adjacent)
-    n_groups = len(clusters.names)
+    n_groups, named = len(clusters.names), clusters.codes >= 0
     between = np.eye(n_groups, dtype=bool) if given.test == "paired_t" else np.ones((n_groups, n_groups), dtype=bool)
     tested = parts.tests_of(expression, clusters, pairs, between & touch if adjacent else between, given.threshold)
     seed = seed_of(rng)
     if given.test == "paired_t":
         columns = {"pvalue": parts.paired(tested)}
     else:
-        columns = {"pvalue": parts.permuted(tested, n_groups, strata[clusters.codes >= 0], n_perms, seed)}
-    if calibrate:
-        alike = parts.depth_strata_of(table, given.counts_layer, strata)
-        columns["pvalue_calibrated"] = (
-            parts.calibrated(table, layer, clusters, tested, alike, given.connectivity_key, n_perms, seed)
-            if layer is not None and expression.denoised  # X never is
-            else parts.permuted(tested, n_groups, alike[clusters.codes >= 0], n_perms, seed)
+        columns = {"pvalue": parts.permuted(tested, n_groups, strata[named], n_perms, seed)}
+    if calibrate and layer is not None and expression.denoised:
+        within = strata if depths is None else alike(depths, strata)
+        columns["pvalue_calibrated"] = parts.calibrated(
+            table, layer, clusters, tested, within, given.connectivity_key, n_perms, seed
         )
+    elif calibrate and depths is not None:
+        within = alike(depths[named], strata[named])
+        columns["pvalue_calibrated"] = parts.permuted(tested, n_groups, within, n_perms, seed)
     shape = columns["pvalue"].shape
     if touch is not None:
         touches = touch[tested.tests.source, tested.tests.target]
@@ -203,6 +207,7 @@ def ligrec(
     arguments = {
         "cluster_key": cluster_key, "resource": listed.name, "layer": expression.name, "organism": organism,
         "n_perms": int(n_perms), "adjacent": adjacent, "calibrate": calibrate, "library_key": library_key,
+        "depth_matched": depths is not None,
     }  # fmt: skip
     counts = {
         "n_listed": pairs.n_listed, "n_pairs": len(pairs.ligand), "n_complexes": pairs.n_complexes,
@@ -235,13 +240,13 @@ def _check(n_perms: object, flags: dict[str, object], key_added: object, params:
         )
 
 
-def _check_calibrate(calibrate: bool, expression: Expression, table: AnnData, counts_layer: str | None) -> None:
-    if calibrate and not expression.denoised and counts_layer not in table.layers:
+def _check_calibrate(calibrate: bool, expression: Expression, counts_layer: str | None) -> None:
+    if calibrate and not expression.denoised and counts_layer is None:
         raise ParameterError(
-            "has no meaning for expression that no model has denoised, unless counts tell of the depth",
+            "has no meaning for expression that no model has denoised, where no counts tell of the depth",
             key="calibrate",
-            found=f"layer={expression.layer!r} and no layers[{counts_layer!r}]",
-            fix="pass layer='s3rl', params={'counts_layer': ...} with raw counts, or leave calibrate out",
+            found=f"layer={expression.layer!r} and params.counts_layer=None",
+            fix="pass layer='s3rl', leave params.counts_layer at 'counts', or leave calibrate out",
         )
 
 

@@ -9,7 +9,6 @@ from threadpoolctl import threadpool_limits
 
 from s3rl import _keys
 from s3rl._log import note
-from s3rl._slots.counts import counts_of_layer
 from s3rl._slots.crossfit import blind_readouts_of, input_of
 from s3rl._slots.labels import categories_of
 from s3rl._slots.table import slices_of, slot_of
@@ -28,7 +27,7 @@ from s3rl.communication.permutation import (
 )
 from s3rl.errors import InputError, LabelsError
 from s3rl.statistics.multiple import fdr, permutation_pvalue
-from s3rl.statistics.permutations import alike, permutation
+from s3rl.statistics.permutations import permutation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,26 +230,6 @@ def paired(tested: Tested) -> np.ndarray:
 def strata_of(table: AnnData, library_key: str | None, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
     """Slice of each spot within which spots are exchanged."""
     return slices_of(table, library_key)[0][rows]
-
-
-def depth_strata_of(table: AnnData, counts_layer: str | None, slices: np.ndarray) -> np.ndarray:
-    """Int64 (n,): tenths of the total counts in each slice, or the slices where the counts are not known.
-
-    Expression of spots that have been scaled to one total still depends on how many counts they had, once it is
-    logarithmic, and so do clusters that were found in it.
-
-    Raises
-    ------
-    CountsError
-        If the layer holds anything but counts.
-    """
-    if counts_layer is None or counts_layer not in table.layers:
-        if counts_layer is not None:
-            note("no counts in layers[%r]: calibrated p-values do not allow for differences in depth", counts_layer)
-        return slices
-    fix = "params={'counts_layer': ...}, the layer in which s3.pp.normalize keeps the counts, or None for none"
-    counts = counts_of_layer(table, counts_layer, fix=fix)
-    return alike(np.asarray(counts.sum(axis=1)).ravel(), slices)
 
 
 def tidy(tested: Tested, pairs: Pairs, clusters: Clusters, genes: Any, columns: dict[str, np.ndarray]) -> pd.DataFrame:
